@@ -11,6 +11,7 @@ import pytest
 from llama_index.core import Document, StorageContext, SummaryIndex, VectorStoreIndex
 from llama_index.core.base.response.schema import AsyncStreamingResponse, PydanticResponse, Response, StreamingResponse
 from llama_index.core.instrumentation.events.query import QueryEndEvent
+from llama_index.core.postprocessor import SimilarityPostprocessor
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.tools import FunctionTool
@@ -349,6 +350,15 @@ async def test_a_failing_llm_is_a_run_error_with_its_cause(ledger, scripted):
         ({"context": "x", "tools": 5}, "tools: int given; pass a list of LlamaIndex tools or functions"),
         ({"context": "x", "tools": None}, "tools: NoneType given; pass a list of LlamaIndex tools or functions"),
         ({"context": "x", "node_postprocessors": 5}, "node_postprocessors: int given; pass a list of node postproc"),
+        (
+            {"context": "x", "node_postprocessors": SimilarityPostprocessor()},
+            "SimilarityPostprocessor given; pass a list",
+        ),
+        ({"context": "x", "node_postprocessors": [SimilarityPostprocessor]}, "item 1 is the class SimilarityPostproc"),
+        ({"context": "x", "node_postprocessors": ["cutoff"]}, "node_postprocessors: item 1 is str; pass node postproc"),
+        ({"context": "x", "streaming": "no"}, "streaming: 'no' given; pass True or False"),
+        ({"context": "x", "inline_citations": "yes"}, "inline_citations: 'yes' given; pass True or False"),
+        ({"context": "x", "sub_llm": ""}, "sub_llm: '' cannot be used"),
         ({"context": "x", "system_prompt": 5}, "system_prompt: int given; pass a str, or leave it out"),
         ({"context": "x", "instructions": 5}, "instructions: int given; pass a str, or leave it out"),
         ({"context": "x", "on_event": 5}, "on_event: int given; pass a function"),
