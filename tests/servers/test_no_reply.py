@@ -1,9 +1,12 @@
-"""What is said of a server that gives no reply at all, through all three faces: where it was asked, and why not."""
+"""What is said of a server that gives no reply at all, or a page, through all three faces: where it was asked, and why
+not."""
 
 from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -41,3 +44,19 @@ async def test_a_host_that_there_is_not_is_named(
 async def test_tls_where_the_server_speaks_none_is_told_from_no_server(server: Any, open_face: Any, name: str) -> None:
     server.url = server.url.replace("http:", "https:")
     assert "is it http:// instead of https://?" in await failure(open_face, name, True)
+
+
+async def test_a_page_in_place_of_a_reply_is_shown_with_what_to_check(
+    server: Any, open_face: Any, name: str, serve_posts: Callable[..., str]
+) -> None:
+    def page(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/html")
+        handler.send_header("Content-Length", "19")
+        handler.end_headers()
+        handler.wfile.write(b"<html>a page</html>")
+
+    server.url = serve_posts(page)
+    told = await failure(open_face, name, True)
+    assert "<html>a page</html>" in told
+    assert re.search(r"; check (the base URL|base_url)", told)

@@ -27,18 +27,23 @@ def failure_words(error: BaseException) -> str:
     if said := why_no_reply(error):
         return f"{words} ({said})"
     reply = one_line(_unread(error)[:_READ_CHARS])[:_SHOWN_CHARS]
-    if not reply or reply in words:
+    if not reply:
         return words
-    what = f"the server did not reply with a chat completion but with {reply!r}"
-    return f"{words}: {what}; check the base URL, which usually ends in /v1"
+    what = "" if reply in words else f": the server did not reply with a chat completion but with {reply!r}"
+    return f"{words}{what}; check the base URL, which usually ends in /v1"
 
 
 def _unread(error: BaseException) -> str:
     if isinstance(error, JSONDecodeError):
         return error.doc if error.doc.strip() else "(nothing)"
-    if not isinstance(error, _STUMBLES):
+    if not isinstance(error, (*_STUMBLES, ValueError)):
         return ""
-    return next((text for reply in _replies(error) if (text := _text(reply))), "")
+    found = _replies(error)
+    if not isinstance(
+        error, _STUMBLES
+    ):  # a client says that of a text, and who knows what of a reply that it could read
+        found = (reply for reply in found if isinstance(reply, str))
+    return next((text for reply in found if (text := _text(reply))), "")
 
 
 def _replies(error: BaseException) -> Iterator[object]:
