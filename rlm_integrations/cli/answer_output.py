@@ -63,6 +63,7 @@ def result_json(result: RLMResult[Any], corpus: Corpus | None = None) -> dict[st
         **({} if trace.journal is None else {"replayed_usage": trace.replayed_usage.model_dump(mode="json")}),
         "iterations": trace.iteration_count,
         "sub_calls": trace.sub_call_count,
+        "failed_sub_calls": trace.failed_sub_call_count,
         "seconds": round(trace.seconds, 3),
         **({} if corpus is None or corpus.files is None else {"files": _files_json(corpus.files)}),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
+from rlm_integrations.core.calls.unreachable import why_no_reply
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.wording import error_words, one_line
@@ -28,7 +29,7 @@ def check_model(base_url: str | None, model: str | None) -> tuple[bool, str]:
     except RLMError as error:
         return False, in_shell_words(str(error))
     except Exception as error:  # the SDK's, or whatever a server makes it raise
-        return False, one_line(hint(error, url) or f"{url}: {error_words(error)}")
+        return False, one_line(why_no_reply(error, url) or hint(error, url) or f"{url}: {error_words(error)}")
     return True, f"the model {model} at {url} replied: {one_line(one_sentence(reply.text), 60)}"
 
 

@@ -20,12 +20,19 @@ _PROMPT = "> "
 def read_question(given: str, paths: Sequence[str], files_from: str | None) -> str:
     """What `--question` says; "-" is all of standard input, as it is of a corpus.
 
-    Raises InvalidArgumentError where the corpus comes from there too, and for what is no text; RunInterruptedError for
-    SIGTERM.
+    Raises InvalidArgumentError for an empty one, before any file is read for it, where the corpus comes from there too,
+    and for what is no text; RunInterruptedError for SIGTERM.
     """
-    if given != "-":
-        return given
-    check_stdin_is_free(paths, files_from)
+    question = given
+    if given == "-":
+        check_stdin_is_free(paths, files_from)
+        question = _all_of_stdin()
+    if not question.strip():
+        raise InvalidArgumentError("--question: is empty, as an unset variable is; pass what is to be answered")
+    return question
+
+
+def _all_of_stdin() -> str:
     try:
         with ended_by_signals(), open(0, "rb", closefd=False) as file:
             return file.read().decode("utf-8-sig").strip()

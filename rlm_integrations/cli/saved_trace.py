@@ -78,6 +78,8 @@ def print_trace(trace: RLMTrace, *, in_full: bool) -> None:
     console = TerminalConsole(highlight=False, emoji=False)
     for text in trace_lines(trace, in_full=in_full):
         console.print(text, soft_wrap=True)
+    if not (trace.answer or trace.citations):
+        return
     console.print()
     result = RLMResult(
         answer=trace.answer,

@@ -13,6 +13,8 @@ _OPTIONS = {
     "model": "--model",
     "base_url": "--base-url",
     "sandbox": "--sandbox",
+    "limits": "--limit",
+    "journal": "--journal",
     "imports": "--import",
     "max_input_tokens": "--max-input-tokens",
     "input_price": "--price",

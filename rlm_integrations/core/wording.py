@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlm_integrations.core.recorded_failure import RecordedFailureError
+from rlm_integrations.repl.bounded_repr import bounded_repr
 
 FOREIGN_CHARS = 300
 """Of words that we pass on in a line of ours: an exception's, a validator's."""
 
 _ERROR_CHARS = 500
+_VALUE_CHARS = 80
 _CUT = " … "
 
 
@@ -42,6 +44,14 @@ def one_line(words: str, chars: int = FOREIGN_CHARS) -> str:
     """
     whole = words if len(words) <= chars else shortened(words, chars - len(_CUT))
     return " ".join(whole.splitlines())
+
+
+def value_words(value: object) -> str:
+    """What a user passed, as an error about it shows it: the beginning of its repr, of which no more is made."""
+    try:
+        return bounded_repr(value, _VALUE_CHARS)[:_VALUE_CHARS]
+    except Exception:  # a number too long to be written, what is nested too deeply, a repr of a user's own
+        return type(value).__name__
 
 
 def error_words(error: BaseException) -> str:

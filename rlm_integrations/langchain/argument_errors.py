@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rlm_integrations.core.errors import InvalidArgumentError, RLMError
 from rlm_integrations.core.limits import limit_meant
-from rlm_integrations.repl.bounded_repr import bounded_repr
+from rlm_integrations.core.wording import value_words
 
 _WANTED = {
     "string_type": "a str",
@@ -29,6 +29,7 @@ _CONTEXT = frozenset(
 _TYPES = frozenset(
     "answer_type output_cls output_type response_format response_model output_schema schema output_parser".split()  # noqa: SIM905
 )
+SESSION_ID = 'it goes with each call of RLMRunnable: rlm.invoke(question, {"configurable": {"session_id": ...}})'
 _OTHERS: dict[str, str] = {
     "model": "the root LM is llm=...",
     "chat_model": "the root LM is llm=...",
@@ -36,7 +37,7 @@ _OTHERS: dict[str, str] = {
     "prompt": "what is added to the root LM's system prompt is instructions=..., and prompt | RLMRunnable(...) asks it",
     "callbacks": "pass them with a call, or bind them: RLMRunnable(...).with_config(callbacks=[...])",
     "memory": "what was said before goes with each call, as chat_history, or stays in a session",
-    "session_id": 'it goes with each call of RLMRunnable: rlm.invoke(question, {"configurable": {"session_id": ...}})',
+    "session_id": SESSION_ID,
     "verbose": "to see a run go on: on_event=ConsoleProgress() of rlm_integrations.terminal",
     "temperature": "it is the model's: llm=ChatOpenAI(temperature=...)",
     "input_price": 'pass prices={"llm": {"input_price": ..., "output_price": ...}}',
@@ -84,11 +85,4 @@ def _explain(name: str, problems: Sequence[Any], names: list[str]) -> str:
         _WANTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
         for problem in problems
     )
-    return f"{name}={_shown(first['input'])}: pass {' or '.join(dict.fromkeys(wanted))}"
-
-
-def _shown(value: object) -> str:
-    try:
-        return bounded_repr(value, 80)[:80]
-    except Exception:  # a number too long to be written, or what is nested too deeply
-        return type(value).__name__
+    return f"{name}={value_words(first['input'])}: pass {' or '.join(dict.fromkeys(wanted))}"

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import AddableDict
+from langchain_core.runnables import AddableDict, RunnableConfig
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.frozen import frozen
+from rlm_integrations.langchain.argument_errors import SESSION_ID
 from rlm_integrations.langchain.arguments import SessionOptions
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.graph_node import progress_writer, read_state, state_update
@@ -185,6 +186,10 @@ def read_output(keywords: Mapping[str, Any]) -> Output:
             remedy = f"use RLMRunnable(...).{_METHODS[name]}"
         elif name == "context":
             remedy = 'it goes into the input: {"question": ..., "context": ...}, or to the constructor'
+        elif name == "session_id":
+            remedy = SESSION_ID
+        elif name in RunnableConfig.__annotations__:
+            remedy = f'it goes into the config: rlm.invoke(question, {{"{name}": ...}})'
         elif name in SessionOptions.__annotations__:
             remedy = f"it is the constructor's: RLMRunnable({name}=...)"
         elif name in RLMLimits.model_fields:

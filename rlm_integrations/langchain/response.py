@@ -12,7 +12,6 @@ from langchain_core.messages.ai import UsageMetadata
 from rlm_integrations.core.trace.citations import that_fit
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.core.wording import plural
 
 CITATIONS_CHARS = 8_192
 """Of the citations that a node's or a tool's message carries: checkpoints keep all messages of a conversation, time
@@ -23,28 +22,16 @@ _CHUNK_CHARS = 16
 """Characters of a piece of a short one."""
 
 
-class ShownBriefly(dict[str, Any]):
-    """A trace as plain JSON, for which the repr of a message has a line in place of kilobytes."""
-
-    def __repr__(self) -> str:
-        omitted: dict[str, int] = self.get("omitted_iterations") or {}
-        iterations = len(self.get("iterations", ())) + omitted.get("count", 0)
-        return f"<{plural(iterations, 'iteration')}: RLMTrace.of(message)>"
-
-
 def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, typed: bool) -> AIMessage:
     """The answer as text, what the whole tree paid for as its usage, and in `response_metadata["rlm"]` what led to it.
 
     A typed answer is JSON text, and the object itself `additional_kwargs["parsed"]`.
     """
-    report = result.report(trace=trace)
-    if report["trace"] is not None:
-        report["trace"] = ShownBriefly(report["trace"])
     return AIMessage(
         content=result.text,
         id=f"rlm-{run_id}",
         usage_metadata=to_usage_metadata(result.trace.paid_usage),
-        response_metadata={"rlm": report},
+        response_metadata={"rlm": result.report(trace=trace)},
         additional_kwargs={"parsed": result.answer} if typed else {},
     )
 

@@ -17,14 +17,17 @@ from llama_index.core.vector_stores.types import MetadataFilters, VectorStoreQue
 from pydantic import BaseModel
 
 from rlm_integrations.core.calls.prices import PricesOption
+from rlm_integrations.core.corpus.nearly_a_corpus import named_kind
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits, Route
+from rlm_integrations.core.run.arguments import check_choice
 from rlm_integrations.core.run.checks import Verifier
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.result import TraceDetail
+from rlm_integrations.core.wording import value_words
 from rlm_integrations.llama_index.language_model import LLMLike
 
 
@@ -76,10 +79,27 @@ class IndexEngineOptions(QueryEngineOptions, total=False):
 
 
 def checked_list(value: Any, argument: str, of: str) -> list[Any]:
-    """Raises InvalidArgumentError for what is no list."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    """Raises InvalidArgumentError for what is no list. A model of pydantic, as a postprocessor is, gives its fields."""
+    if isinstance(value, (str, BaseModel)) or not isinstance(value, Iterable):
         raise InvalidArgumentError(f"{argument}: {type(value).__name__} given; pass a list of {of}")
     return list(cast("Iterable[Any]", value))
+
+
+def checked_postprocessors(value: Any) -> list[BaseNodePostprocessor]:
+    """Raises InvalidArgumentError for what is no list of them: they are not called before a retriever has hits."""
+    postprocessors = checked_list(value or (), "node_postprocessors", "node postprocessors")
+    for number, each in enumerate(postprocessors, 1):
+        if not isinstance(each, BaseNodePostprocessor):
+            given = named_kind(each)
+            raise InvalidArgumentError(f"node_postprocessors: item {number} is {given}; pass node postprocessors")
+    return postprocessors
+
+
+def checked_flag(value: Any, argument: str) -> bool:
+    """Raises InvalidArgumentError for what is neither True nor False: the word "no" would be taken for yes."""
+    if value is not None and not isinstance(value, bool):
+        raise InvalidArgumentError(f"{argument}: {value_words(value)} given; pass True or False")
+    return bool(value)
 
 
 def checked_text(value: Any, argument: str) -> str | None:
@@ -114,13 +134,13 @@ def checked_output_cls(value: Any) -> type[BaseModel] | None:
 
 def checked_trace(value: Any) -> TraceDetail:
     """Raises InvalidArgumentError for an unknown detail."""
-    if value not in get_args(TraceDetail):
-        raise InvalidArgumentError(f'trace: {value!r} is unknown; pass "summary", "full" or "none"')
+    check_choice(value, "trace", *get_args(TraceDetail))
     return value
 
 
-def checked_inline(inline_citations: bool, output_cls: type[BaseModel] | None) -> bool:
-    """Raises InvalidArgumentError for both."""
+def checked_inline(value: Any, output_cls: type[BaseModel] | None) -> bool:
+    """Raises InvalidArgumentError for both, and for what is no flag."""
+    inline_citations = checked_flag(value, "inline_citations")
     if inline_citations and output_cls is not None:
         raise InvalidArgumentError(
             "inline_citations: stand in a text, and answers are objects of an output class here; pass one of the "
@@ -147,8 +167,7 @@ def instead_of_index(corpus: object, given: Mapping[str, Any]) -> Any:
 
     Raises InvalidArgumentError for several, for a `retriever` that is none, and for an unknown `corpus`.
     """
-    if corpus not in ("nodes", "retriever"):
-        raise InvalidArgumentError(f'corpus: {corpus!r} is unknown; pass "nodes" or "retriever"')
+    check_choice(corpus, "corpus", "nodes", "retriever")
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1 or (names and corpus == "retriever"):
         told = [*names, 'corpus="retriever"'] if corpus == "retriever" else names

@@ -18,6 +18,7 @@ from llama_index.core.chat_engine import CondenseQuestionChatEngine
 from llama_index.core.indices.base import BaseIndex
 from llama_index.core.indices.composability.graph import ComposableGraph
 
+from rlm_integrations.core.wording import value_words
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.chat_engine import RLMChatEngine
 from rlm_integrations.llama_index.chat_streaming import telling, telling_async
@@ -124,8 +125,9 @@ def _wrap_as_chat_engine(original: _Method) -> _Method:
             return RLMChatEngine.from_index(self, **_chat_arguments(args, kwargs))
         if _installed and kwargs.get("engine") == ENGINE_NAME and mode != "condense_question":
             warn_caller(
-                f'as_chat_engine: chat_mode={mode!r} never calls the query engine, so engine="{ENGINE_NAME}" '
-                'has no effect; pass chat_mode="rlm", or "condense_question" to ask each question by itself'
+                f"as_chat_engine: chat_mode={value_words(mode)} never calls the query engine, so "
+                f'engine="{ENGINE_NAME}" has no effect; pass chat_mode="rlm", or "condense_question" to ask each '
+                "question by itself"
             )
         return original(self, *args, **kwargs)
 
@@ -157,7 +159,7 @@ _CHAT_WRAPPERS: _Wrappers = {
 def _warn_unknown_engine(name: object) -> None:
     close = difflib.get_close_matches(str(name).lower(), [ENGINE_NAME], n=1, cutoff=0.5)
     hint = f"did you mean {ENGINE_NAME!r}?" if close else f"the one there is is {ENGINE_NAME!r}"
-    warn_caller(f"as_query_engine: engine={name!r:.80} is unknown and LlamaIndex ignores it; {hint}")
+    warn_caller(f"as_query_engine: engine={value_words(name)} is unknown and LlamaIndex ignores it; {hint}")
 
 
 def _watch_new_classes() -> None:

@@ -72,6 +72,8 @@ def read_keyword_arguments(
 def ignored_warning(ignored: Collection[str]) -> str:
     templates = [name for name in ignored if name in _TEMPLATES]
     remedy = f"; what {' and '.join(templates)} said of the answer goes into instructions=" if templates else ""
+    if "verbose" in ignored:
+        remedy += "; to see a run go on: on_event=ConsoleProgress() of rlm_integrations.terminal"
     return (
         f"the RLM query engine does not use {', '.join(ignored)}: it neither retrieves by similarity "
         f"nor synthesizes from chunks, its root LM reads the corpus by code{remedy}"

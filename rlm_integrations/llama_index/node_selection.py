@@ -10,6 +10,7 @@ from llama_index.core.vector_stores.types import FilterCondition, FilterOperator
 from llama_index.core.vector_stores.utils import build_metadata_filter_fn
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.wording import value_words
 from rlm_integrations.frozen import frozen
 
 _OF_LISTS = frozenset({FilterOperator.IN, FilterOperator.NIN, FilterOperator.ANY, FilterOperator.ALL})
@@ -38,7 +39,7 @@ class NodeSelection:
         for name in ("doc_ids", "node_ids"):
             ids = getattr(self, name)
             if isinstance(ids, str):
-                raise InvalidArgumentError(f"{name}: the str {ids!r} given; pass a list of ids")
+                raise InvalidArgumentError(f"{name}: the str {value_words(ids)} given; pass a list of ids")
 
     @property
     def given(self) -> tuple[str, ...]:

@@ -39,10 +39,12 @@ from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.arguments import (
     checked_callback_manager,
+    checked_flag,
     checked_handler,
     checked_inline,
     checked_list,
     checked_output_cls,
+    checked_postprocessors,
     checked_text,
     checked_trace,
 )
@@ -132,7 +134,9 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         super().__init__(checked_callback_manager(callback_manager))
         root, structured_cls = unwrap_structured(choose_llm(llm, "llm", callback_manager))
         self._llm = LlamaIndexModel(root)
-        self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
+        self._sub_llm = (
+            LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm is not None else self._llm
+        )
         self._limits = RLMLimits.of(limits)
         self._prices: PricesOption | None = prices
         self._sandbox = sandbox
@@ -141,7 +145,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._protocol: CodeProtocol = protocol
         self._route: Route = route
         self._output_cls = checked_output_cls(output_cls or structured_cls)
-        self._streaming = streaming
+        self._streaming = checked_flag(streaming, "streaming")
         self._inline_citations = checked_inline(inline_citations, self._output_cls)
         self._system_prompt = checked_text(system_prompt, "system_prompt")
         self._instructions = checked_text(instructions, "instructions")
@@ -152,8 +156,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._verify = verify
         self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
         selection = NodeSelection(filters, doc_ids, node_ids)
-        postprocessors = checked_list(node_postprocessors or (), "node_postprocessors", "node postprocessors")
-        self._context = read_context(context, selection, postprocessors)
+        self._context = read_context(context, selection, checked_postprocessors(node_postprocessors))
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the core's engines, which are made anew: a copy's are bound to the copy."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rlm_integrations.core.errors import InvalidArgumentError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.wording import value_words
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
             return _wasi_sandbox()
         if sandbox == "unconfined":
             return _unconfined_sandbox()
-    if sandbox == "monty":
-        raise InvalidArgumentError(_NO_MONTY)
+        if sandbox == "monty":
+            raise InvalidArgumentError(_NO_MONTY)
     missing = [name for name in _CONTRACT if not hasattr(sandbox, name)]
     if not missing and not isinstance(sandbox, str):
         return sandbox
     lacks = f" (it has no {', '.join(missing)})" if len(missing) < len(_CONTRACT) else ""
     raise InvalidArgumentError(
-        f"sandbox: {sandbox!r} is not one{lacks}; pass 'auto', 'process', 'wasi', 'unconfined'{OR_AN_OBJECT}"
+        f"sandbox: {value_words(sandbox)} is not one{lacks}; pass 'auto', 'process', 'wasi', 'unconfined'{OR_AN_OBJECT}"
     )
 
 

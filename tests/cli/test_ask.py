@@ -46,7 +46,7 @@ def test_json_is_one_object_with_everything_a_program_needs(ask: Ask, model_serv
     assert told["stop_reason"] == "answer"
     assert [(c["document_id"], c["start_index"], c["end_index"]) for c in told["citations"]] == [("notes/a.txt", 0, 29)]
     assert told["sources"][0] == "notes/a.txt"
-    assert (told["iterations"], told["sub_calls"]) == (1, 1)
+    assert (told["iterations"], told["sub_calls"], told["failed_sub_calls"]) == (1, 1, 0)
     assert told["usage"]["input_tokens"] > 0
     assert 0 < told["usage"]["cost_usd"] < 0.1
 
@@ -146,6 +146,8 @@ def test_why_sub_calls_failed_is_told(ask: Ask, model_server: Any) -> None:
     first, last = (line for line in done.stderr.splitlines() if "list index out of range" in line)
     assert first.startswith("The first sub-call that failed: ")
     assert "2 sub-calls (2 failed: " in last
+    model_server.models["root"] = ScriptedModel(["```repl\nFINAL(str(len(llm_query_batched(['a', 'b']))))\n```"])
+    assert json.loads(ask("--json").stdout)["failed_sub_calls"] == 2
 
 
 def test_a_sandbox_that_does_not_confine_is_warned_of_in_one_line(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.testing import ScriptedModel
 
 from .questions import Ask, RunCli
@@ -56,6 +57,18 @@ def test_wrong_arguments_are_named_and_end_with_2_before_any_call(
     assert done.exit_code == 2, done.output
     assert problem in done.stderr
     assert not model_server.asked.is_set()
+
+
+@pytest.mark.parametrize("question", ["", " \n"])
+def test_an_empty_question_is_refused_before_any_file_is_read(
+    ask: Ask, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[FileCorpus] = []
+    monkeypatch.setattr(FileCorpus, "read", read.append)
+    done = ask("-q", question)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: --question: is empty")
+    assert read == []
 
 
 def test_a_file_that_is_given_twice_is_read_once(ask: Ask, model_server: Any, corpus: Path) -> None:

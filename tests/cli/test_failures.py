@@ -68,12 +68,14 @@ def failure(done: Any) -> str:
 def test_a_server_that_is_not_there(ask: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
-    assert f"({url} cannot be reached: nothing listens there (connection refused); " in failure(ask(url=url))
+    assert f"({url}/chat/completions cannot be reached: nothing listens there (connection refused); " in failure(
+        ask(url=url)
+    )
 
 
 def test_tls_where_there_is_none_and_none_where_there_is(ask: Ask, model_server: Any, hangs_up: int) -> None:
     url = model_server.url.replace("http:", "https:")
-    assert f"({url} cannot be reached: it speaks no TLS there (" in failure(ask(url=url))
+    assert f"({url}/chat/completions cannot be reached: it speaks no TLS there (" in failure(ask(url=url))
     assert "is it https:// instead of http://?" in failure(ask(url=f"http://127.0.0.1:{hangs_up}/v1"))
 
 
@@ -227,6 +229,8 @@ def test_a_fault_of_the_program_is_one_line_that_says_where(capsys: pytest.Captu
     [
         ("question: is empty; pass one", "--question: is empty; pass one"),
         ("no sandbox; pass sandbox='wasi' or sandbox=\"x\"", 'no sandbox; pass --sandbox wasi or sandbox="x"'),
+        ("limits: max_iterations=0: too few", "--limit: max_iterations=0: too few"),
+        ("journal: 'x' cannot be opened", "--journal: 'x' cannot be opened"),
         ("max_iterations=0: too few", "max_iterations=0: too few"),
         ("max_input_tokens=32_000 is it", "--max-input-tokens 32_000 is it"),
     ],

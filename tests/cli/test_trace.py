@@ -114,6 +114,15 @@ def test_failures_children_and_what_a_summary_left_out_are_told(child_script: An
     assert "90 iterations, 360 sub-calls" in shown
 
 
+def test_of_a_run_without_an_answer_nothing_is_printed_below_its_failure(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        RLMEngine(ScriptedModel([ConnectionError("gone")])).run("How many?", "a text")
+    path = tmp_path / "run.json"
+    assert caught.value.result is not None
+    path.write_text(caught.value.result.trace.model_dump_json())
+    assert invoke("show", path).stdout.endswith("ConnectionError: gone\n")
+
+
 def test_the_page_stands_beside_the_trace_and_is_named(kept: tuple[Path, Any], run_cli: RunCli) -> None:
     path, _ = kept
     done = run_cli("trace", "html", "run.json")

@@ -86,7 +86,7 @@ def test_where_the_last_call_hangs_too_the_draft_is_the_answer(hung: threading.E
     assert (result.answer, result.stop_reason) == ("draft", "timeout")
     with (
         ScriptedModel([repl("x = 1"), hang, hang]) as llm,
-        pytest.raises(LimitReachedError, match="the limit of 1 s") as caught,
+        pytest.raises(LimitReachedError, match=r"1 s \(timeout_s\), and the last call failed: TimeoutError") as caught,
     ):
         RLMEngine(llm, limits={"timeout_s": 1}).run("?", LONG)
     assert caught.value.result is not None

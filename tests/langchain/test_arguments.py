@@ -186,6 +186,8 @@ def test_a_chain_that_binds_no_stop_sequences_to_it_is_let(root_model):
             'context: a call takes no such keyword; it goes into the input: {"question": ..., "context"',
         ),
         ({"tools": [len]}, "tools: a call takes no such keyword; it is the constructor's: RLMRunnable(tools=...)"),
+        ({"callbacks": []}, 'it goes into the config: rlm.invoke(question, {"callbacks": ...})'),
+        ({"session_id": "7"}, 'rlm.invoke(question, {"configurable": {"session_id": ...}})'),
         ({"max_iterations": 3}, 'RLMRunnable(limits={"max_iterations": ...})'),
         ({"answer_type": int}, "use RLMRunnable(...).with_structured_output(...)"),
         ({"output": "sources"}, "output: 'sources' is none; use a method of RLMRunnable: with_structured_output(...)"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 
+import pandas
 import pytest
 from llama_index.core import (
     DocumentSummaryIndex,
@@ -140,6 +141,21 @@ def test_a_template_that_is_dropped_is_one_for_instructions(documents):
     template = PromptTemplate("Answer in German. {context_str} {query_str}")
     with pytest.warns(UserWarning, match="what text_qa_template said of the answer goes into instructions="):
         index.as_query_engine(engine="rlm", text_qa_template=template, similarity_top_k=3)
+
+
+def test_who_asks_for_more_words_is_told_what_has_them(documents):
+    index = SummaryIndex.from_documents(documents)
+    with pytest.warns(UserWarning, match=r"to see a run go on: on_event=ConsoleProgress\(\) of"):
+        index.as_query_engine(engine="rlm", verbose=True)
+
+
+@pytest.mark.parametrize("wrong", ["corpus", "trace", "sandbox", "route", "protocol", "on_limit"])
+@pytest.mark.parametrize("value", [["a document\n" * 1_000] * 100, pandas.DataFrame({"text": ["a", "b"]})], ids=type)
+def test_what_is_no_choice_at_all_is_refused_in_a_line(documents, wrong, value):
+    index = SummaryIndex.from_documents(documents)
+    with pytest.raises(InvalidArgumentError, match=f"^{wrong}: ") as caught:
+        index.as_query_engine(engine="rlm", **{wrong: value})
+    assert len(str(caught.value)) < 300
 
 
 def test_prompts_that_there_are_not_are_refused_with_those_that_there_are(documents):

@@ -11,6 +11,7 @@ import pytest
 from llama_index.core import Document, StorageContext, SummaryIndex, VectorStoreIndex
 from llama_index.core.base.response.schema import AsyncStreamingResponse, PydanticResponse, Response, StreamingResponse
 from llama_index.core.instrumentation.events.query import QueryEndEvent
+from llama_index.core.postprocessor import SimilarityPostprocessor
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.tools import FunctionTool
@@ -132,6 +133,12 @@ def test_the_response_travels_in_events_as_json(ledger, finding_llm):
 def test_the_trace_comes_as_asked_for(ledger, finding_llm, trace, expected):
     report = RLMQueryEngine.from_documents([ledger], llm=finding_llm(), trace=trace).query("q?").metadata["rlm"]
     assert (report["trace"] and report["trace"]["detail"]) == expected
+
+
+def test_a_response_shows_its_trace_in_a_word(ledger, finding_llm):
+    response = RLMQueryEngine.from_documents([ledger], llm=finding_llm(), trace="full").query("q?")
+    assert "'trace': <1 iteration: RLMTrace.of(...)>" in repr(response)
+    assert json.loads(json.dumps(response.metadata["rlm"]["trace"]))["detail"] == "full"
 
 
 def test_ten_megabytes_never_enter_a_request(finding_llm):
@@ -343,6 +350,15 @@ async def test_a_failing_llm_is_a_run_error_with_its_cause(ledger, scripted):
         ({"context": "x", "tools": 5}, "tools: int given; pass a list of LlamaIndex tools or functions"),
         ({"context": "x", "tools": None}, "tools: NoneType given; pass a list of LlamaIndex tools or functions"),
         ({"context": "x", "node_postprocessors": 5}, "node_postprocessors: int given; pass a list of node postproc"),
+        (
+            {"context": "x", "node_postprocessors": SimilarityPostprocessor()},
+            "SimilarityPostprocessor given; pass a list",
+        ),
+        ({"context": "x", "node_postprocessors": [SimilarityPostprocessor]}, "item 1 is the class SimilarityPostproc"),
+        ({"context": "x", "node_postprocessors": ["cutoff"]}, "node_postprocessors: item 1 is str; pass node postproc"),
+        ({"context": "x", "streaming": "no"}, "streaming: 'no' given; pass True or False"),
+        ({"context": "x", "inline_citations": "yes"}, "inline_citations: 'yes' given; pass True or False"),
+        ({"context": "x", "sub_llm": ""}, "sub_llm: '' cannot be used"),
         ({"context": "x", "system_prompt": 5}, "system_prompt: int given; pass a str, or leave it out"),
         ({"context": "x", "instructions": 5}, "instructions: int given; pass a str, or leave it out"),
         ({"context": "x", "on_event": 5}, "on_event: int given; pass a function"),

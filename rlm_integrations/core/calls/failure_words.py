@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from json import JSONDecodeError
-from urllib.parse import urlsplit
 
+from rlm_integrations.core.calls.unreachable import asked_url, why_no_reply
 from rlm_integrations.core.wording import error_words, one_line
 
 _STUMBLES = (TypeError, IndexError, KeyError, AttributeError)
@@ -19,36 +18,32 @@ _READERS = ("openai", "langchain_", "llama_index", "rlm_integrations")
 
 
 def failure_words(error: BaseException) -> str:
-    """An exception of a model's call in one line, with the start of the reply that could not be read, and with the URL
-    where a server was not there or has no such page."""
+    """An exception of a model's call in one line, with the start of the reply that could not be read, with what was
+    wrong where no reply came, and with the URL that is no such page."""
     words = error_words(error)
     if getattr(error, "status_code", None) == 404:
-        return f"{words}{_asked_at(error)}; check the base URL, which usually ends in /v1, and the model's name"
-    if type(error).__name__ == "APIConnectionError":
-        return f"{words}{_asked_at(error)}"
+        asked = f" ({url})" if (url := asked_url(error)) else ""
+        return f"{words}{asked}; check the base URL, which usually ends in /v1, and the model's name"
+    if said := why_no_reply(error):
+        return f"{words} ({said})"
     reply = one_line(_unread(error)[:_READ_CHARS])[:_SHOWN_CHARS]
-    if not reply or reply in words:
+    if not reply:
         return words
-    what = f"the server did not reply with a chat completion but with {reply!r}"
-    return f"{words}: {what}; check the base URL, which usually ends in /v1"
-
-
-def _asked_at(error: BaseException) -> str:
-    """Where, in brackets: without what a URL may hold of keys and passwords. Empty where that is not known."""
-    url: object = None
-    with suppress(Exception):  # of httpx and of who stands in for it
-        url = getattr(getattr(error, "request", None), "url", None)
-    parts = urlsplit(str(url or ""))
-    host = parts.netloc.rpartition("@")[2]
-    return f" ({parts.scheme}://{host}{parts.path})" if host else ""
+    what = "" if reply in words else f": the server did not reply with a chat completion but with {reply!r}"
+    return f"{words}{what}; check the base URL, which usually ends in /v1"
 
 
 def _unread(error: BaseException) -> str:
     if isinstance(error, JSONDecodeError):
         return error.doc if error.doc.strip() else "(nothing)"
-    if not isinstance(error, _STUMBLES):
+    if not isinstance(error, (*_STUMBLES, ValueError)):
         return ""
-    return next((text for reply in _replies(error) if (text := _text(reply))), "")
+    found = _replies(error)
+    if not isinstance(
+        error, _STUMBLES
+    ):  # a client says that of a text, and who knows what of a reply that it could read
+        found = (reply for reply in found if isinstance(reply, str))
+    return next((text for reply in found if (text := _text(reply))), "")
 
 
 def _replies(error: BaseException) -> Iterator[object]:

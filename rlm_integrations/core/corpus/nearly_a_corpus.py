@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from collections.abc import AsyncIterable, Iterable, Mapping
 from inspect import isawaitable
 from typing import Any, cast
 
 from pydantic import BaseModel
 
+_MISSING = ("NAType", "NaTType")
+"""What pandas has in place of a value, beside NaN."""
+_RETRIEVES = ("_get_relevant_documents", "aretrieve")
+"""By which retrievers of LangChain and of LlamaIndex are known."""
 PAIRS = "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
 
 
@@ -43,6 +48,13 @@ def remedy_for(given: object) -> str | None:
     """What to pass in its place; None where it is nearly nothing that is known."""
     if given is None:
         return "leave it out: [document for document in documents if document is not None]"
+    if _is_missing(given):
+        return "pandas has it where a text is missing: leave it out, series.dropna()"
+    if any(callable(getattr(given, name, None)) for name in _RETRIEVES):
+        return (
+            "a retriever is a context by itself, of RLMRunnable, or by RLMQueryEngine.from_retriever: pass it alone; "
+            "of several one that asks them all, or the documents that they find"
+        )
     if isinstance(given, memoryview):
         return "decode it: bytes(data).decode()"
     if isinstance(given, (bytes, bytearray)):
@@ -92,6 +104,10 @@ def remedy_for_value(given: object, mapping: Mapping[Any, Any]) -> str | None:
     if given is None:
         return "leave it out"
     return remedy_for(given)
+
+
+def _is_missing(given: object) -> bool:
+    return (isinstance(given, float) and math.isnan(given)) or type(given).__name__ in _MISSING
 
 
 def _loads(given: Any) -> str | None:

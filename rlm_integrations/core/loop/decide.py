@@ -137,11 +137,10 @@ def _meant_to_run(rules: Rules, state: State, said: str) -> bool:
 
 def _on_refusal(rules: Rules, state: State, replied: Replied) -> Decision:
     """Asked again it would refuse again, and what it says is no answer."""
-    problem = f"the root LM failed in iteration {state.iteration}: {replied.unfinished}"
     state = state._replace(parsed=ParsedReply(()))
     if state.last_call is not None:
-        return state, last_answer(rules, state, problem=problem)
-    return state, Fail(problem, draft=state.draft)
+        return state, last_answer(rules, state, problem=f"the last call failed: {replied.unfinished}")
+    return state, Fail(f"the root LM failed in iteration {state.iteration}: {replied.unfinished}", draft=state.draft)
 
 
 def _answer_with_an_example(rules: Rules, state: State) -> Action | None:

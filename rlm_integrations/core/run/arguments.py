@@ -11,6 +11,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.sub_tools import SubTool, read_sub_tools
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.wording import value_words
 
 _CALLED_WITH = {
     "on_event": "event",
@@ -22,9 +23,9 @@ _CALLED_WITH = {
 
 
 def check_choice(value: object, argument: str, *choices: str) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:  # a table compares with each, and has no truth
         known = " or ".join(f'"{choice}"' for choice in choices)
-        raise InvalidArgumentError(f"{argument}: {value!r} is unknown; pass {known}")
+        raise InvalidArgumentError(f"{argument}: {value_words(value)} is unknown; pass {known}")
 
 
 def check_texts(**arguments: object) -> None:

@@ -74,7 +74,8 @@ class RootCalls:
             if isinstance(error, TooLongReplyError):
                 await self._tell(iteration, error.reply, None)
             self._cause, words = error, with_key_remedy(failure_words(error))
-            problem = f"the root LM failed in iteration {iteration}: {words}"
+            where = "the last call failed" if action.last_call else f"the root LM failed in iteration {iteration}"
+            problem = f"{where}: {words}"
             came = RootCallFailed(problem, self._shared.budget_view(), is_overflow(error))
             return RootOutcome(came, RootFailed(iteration, words))
         self._cause = None

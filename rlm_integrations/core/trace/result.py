@@ -12,7 +12,7 @@ from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.records import Agreement, RLMTrace
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.core.wording import shortened
+from rlm_integrations.core.wording import plural, shortened, value_words
 
 AnswerT = TypeVar("AnswerT")
 TraceDetail = Literal["none", "summary", "full"]
@@ -76,7 +76,7 @@ class RLMResult(Generic[AnswerT]):
             InvalidArgumentError: `trace` is something else than "none", "summary" or "full".
         """
         if trace not in get_args(TraceDetail):
-            raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "none", "summary" or "full"')
+            raise InvalidArgumentError(f'trace: {value_words(trace)} is unknown; pass "none", "summary" or "full"')
         shown = summarise(self.trace) if trace == "summary" else self.trace
         found: dict[str, Any] = {} if self.verified is None else {"verified": self.verified}
         if self.objection is not None:
@@ -86,7 +86,7 @@ class RLMResult(Generic[AnswerT]):
         if self.trace.journal in ("resumed", "finished"):
             found |= {"journal": self.trace.journal, "replayed_tokens": self.trace.replayed_usage.total_tokens}
         return {
-            "trace": None if trace == "none" else shown.model_dump(mode="json"),
+            "trace": None if trace == "none" else ShownBriefly(shown.model_dump(mode="json")),
             "stop_reason": self.stop_reason,
             "sub_calls": self.trace.sub_call_count,
             "failed_sub_calls": self.trace.failed_sub_call_count,
@@ -94,3 +94,12 @@ class RLMResult(Generic[AnswerT]):
             **({"route": self.trace.route} if self.trace.route_why else {}),
             **found,
         }
+
+
+class ShownBriefly(dict[str, Any]):
+    """A trace as plain JSON, for which the repr of what carries it has a line in place of kilobytes."""
+
+    def __repr__(self) -> str:
+        omitted: dict[str, int] = self.get("omitted_iterations") or {}
+        iterations = len(self.get("iterations", ())) + omitted.get("count", 0)
+        return f"<{plural(iterations, 'iteration')}: RLMTrace.of(...)>"

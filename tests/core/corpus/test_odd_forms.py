@@ -18,6 +18,7 @@ from langchain_core.documents import Document as LangChainDocument
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.messages import HumanMessage
 from langchain_core.vectorstores import InMemoryVectorStore
+from llama_index.core import SummaryIndex
 from llama_index.core.base.response.schema import Response
 from llama_index.core.llms import ChatMessage
 from llama_index.core.schema import NodeWithScore, TextNode
@@ -58,9 +59,11 @@ class Series:
 
 FRAME = pandas.DataFrame({"text": ["a", "b"]})
 HITS = [NodeWithScore(node=TextNode(text="a node", id_="n1"), score=0.5)]
+NODES = SummaryIndex([TextNode(text="a node")])
 STORE = InMemoryVectorStore(DeterministicFakeEmbedding(size=3))
 ALONE = "is one document in a list of them, and names of texts where it stands alone; pass [document]"
 MESSAGES = "messages are a question: pass them as that, or as the corpus [message.content for message in messages]"
+MISSING = "which is not a document; pandas has it where a text is missing: leave it out, series.dropna()"
 PAIRS = "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
 ODD: list[tuple[object, str]] = [
     ({"id": "x", "text": "A text."}, ALONE),
@@ -79,6 +82,10 @@ ODD: list[tuple[object, str]] = [
     ([("a", "a text")], "of pairs of names and texts pass dict(pairs)"),
     ({"a": "a text"}.items(), "of pairs of names and texts pass dict(pairs)"),
     (["a text", None], "item 2 is NoneType, which is not a document; leave it out: [document for document in"),
+    (pandas.Series(["a text", None]), f"item 2 is float, {MISSING}"),
+    (["a text", pandas.NA], f"item 2 is NAType, {MISSING}"),
+    ([STORE.as_retriever()], "item 1 is VectorStoreRetriever, which is not a document; a retriever is a context by"),
+    ([NODES.as_retriever()], "item 1 is SummaryIndexRetriever, which is not a document; a retriever is a context by"),
     ([HumanMessage("a text")], MESSAGES),
     ([ChatMessage(content="a text")], MESSAGES),
     ([Message("user", "a text")], MESSAGES),

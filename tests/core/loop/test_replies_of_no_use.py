@@ -71,7 +71,7 @@ def test_a_refusal_ends_the_run_with_what_it_says_and_the_draft() -> None:
     failed = "the root LM failed in iteration 1: the model refused: 'I cannot help.'"
     assert action == Fail(failed, draft="so far")
     _, action = decide(rules(), LAST._replace(draft=""), refused)
-    failed = failed.replace("1:", "21:")
+    failed = "the last call failed: the model refused: 'I cannot help.'"
     assert action == Fail(f"the run reached the limit of 90 s (timeout_s), and {failed}", "timeout")
     assert decide(rules(), LAST, refused)[1] == Finish("the draft", "timeout", is_draft=True)
 
