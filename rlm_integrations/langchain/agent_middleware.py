@@ -22,8 +22,11 @@ from rlm_integrations.langchain.runnable import RLMRunnable
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "langchain":
+        raise
     raise MissingExtraError(
-        "RLMMiddleware is for create_agent of the langchain package, which is not installed; run: pip install langchain"
+        "RLMMiddleware is for create_agent of the langchain package, which is missing or older than 1.0; run: "
+        'pip install "langchain>=1"'
     ) from error
 
 _OF_STATE = "the documents of this conversation"

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
-try:
+with needed("langchain_core", "langchain-core", extra="langchain", what="rlm_integrations.testing.langchain"):
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models import BaseChatModel, LanguageModelInput
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -19,10 +19,6 @@ try:
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
     from langchain_core.runnables import Runnable
     from langchain_core.utils.function_calling import convert_to_openai_tool
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        'rlm_integrations.testing.langchain needs langchain-core; run: pip install "rlm-integrations[langchain]"'
-    ) from error
 from pydantic import Field
 
 from rlm_integrations.core.calls.reply_fields import arguments_of

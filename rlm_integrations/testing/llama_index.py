@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
-try:
+with needed("llama_index", "llama-index-core", extra="llama-index", what="rlm_integrations.testing.llama_index"):
     from llama_index.core.base.llms.types import (
         ChatMessage,
         ChatResponse,
@@ -33,10 +33,6 @@ try:
     from llama_index.core.llms.function_calling import FunctionCallingLLM
     from llama_index.core.llms.llm import ToolSelection
     from llama_index.core.tools.types import BaseTool
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        'rlm_integrations.testing.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
-    ) from error
 from pydantic import BaseModel, Field
 
 from rlm_integrations.core.corpus.image_blocks import image_or_why

@@ -217,7 +217,7 @@ def test_without_langchain_the_error_says_what_to_install_and_the_rest_works(run
     ran = run_program_without("langchain", code)
     assert ran.stdout == f"{RLMRunnable.__name__}\n"
     assert "MissingExtraError: RLMMiddleware is for create_agent of the langchain package" in ran.stderr
-    assert "pip install langchain" in ran.stderr
+    assert 'pip install "langchain>=1"' in ran.stderr
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda middleware: pickle.loads(pickle.dumps(middleware))])
