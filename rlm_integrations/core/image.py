@@ -55,7 +55,10 @@ class Image:
 
     @classmethod
     def from_base64(cls, data: str | bytes, mime_type: str = "", name: str = "") -> Image:
-        """A picture out of base64, or of a `data:` URL, whose type counts. Raises InvalidArgumentError."""
+        """A picture out of base64, or of a `data:` URL, whose type counts before `mime_type`.
+
+        Raises InvalidArgumentError, as Image does, and for what is no base64.
+        """
         text = data.decode("ascii", "replace") if isinstance(data, bytes) else data
         if text[:5].lower() == "data:":
             found = re.match(_DATA_URL, text, re.IGNORECASE)

@@ -75,6 +75,7 @@ class RLMMiddleware(_Middleware):
 
     Raises:
         InvalidArgumentError: An argument is wrong.
+        MissingExtraError: A package is not installed that an argument needs.
         SandboxUnavailableError: Nothing here can confine the REPL.
     """
 

@@ -26,6 +26,11 @@ class ReplayingModel:
     by their exact prompt, so any order and any concurrency will do. Where a recording holds several replies
     under one key they are given in turn and then from the first again: a recording can be replayed any
     number of times. A request without a record raises ScriptExhausted, which shows the nearest record.
+
+    Args:
+        records: As `from_file` reads them.
+        model: What completions name as their model where the recording has no name.
+        max_input_tokens: Its window, as of LanguageModel.
     """
 
     def __init__(

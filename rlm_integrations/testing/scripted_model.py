@@ -15,9 +15,11 @@ from rlm_integrations.testing.own_lock import OwnLock
 
 
 class PythonCalls:
-    """A reply of a root LM that hands over code by calling its tool (`protocol="tool"`), once for each of these.
+    """A reply of a root LM that hands over code by calling its tool (`protocol="tool"`), once for each of `codes`.
 
-    ScriptedModel([PythonCalls("answer['content'] = len(context)", "answer['ready'] = True")])
+        ScriptedModel([PythonCalls("answer['content'] = len(context)", "answer['ready'] = True")])
+
+    `text` is what it writes beside them.
     """
 
     def __init__(self, *codes: str, text: str = "") -> None:
@@ -53,8 +55,19 @@ class ScriptedModel:
     `assert_exhausted`, which leaving the `with` block calls. Sub-calls run side by side, so the order
     they arrive in is not fixed: give a model for them as one function, `ScriptedModel(always=function)`.
 
-    `usage` is reported for each reply that is not a Completion; without it, a token for every four
-    characters. One object may be used from many threads and event loops.
+    One object may be used from many threads and event loops.
+
+    Args:
+        replies: Texts, Completions, PythonCalls, exceptions to raise, or functions of the request that return one of
+            the first three.
+        always: The function that gives every reply. Not with `replies`.
+        model: What its completions name as their model.
+        usage: Reported for each reply that is not a Completion; without it, a token for every four characters.
+        max_input_tokens: Its window, as of LanguageModel; nothing longer is refused.
+        sees_images: Whether it takes pictures, as of LanguageModel.
+
+    Raises:
+        InvalidArgumentError: A reply is none, or `always` is given with `replies`.
     """
 
     def __init__(
@@ -67,7 +80,6 @@ class ScriptedModel:
         max_input_tokens: int | None = None,
         sees_images: bool | None = None,
     ) -> None:
-        """Raises InvalidArgumentError for replies that are no replies, and for `replies` and `always` together."""
         self._replies = _checked(replies)
         if always is not None and self._replies:
             raise InvalidArgumentError("always: given with replies; pass either a list of replies or one function")
