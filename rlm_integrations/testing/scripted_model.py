@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 
 from rlm_integrations.core.calls.tool_rounds import as_messages
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolRound, ToolSpec
 from rlm_integrations.core.prompts.texts import PYTHON_TOOL
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing.exhaustible import Exhaustible
 from rlm_integrations.testing.own_lock import OwnLock
 
 
@@ -45,7 +45,7 @@ class ScriptExhausted(AssertionError):  # noqa: N818 - an assertion of the test,
     """A scripted or replayed model was asked something that it holds no reply for, or not asked all that it holds."""
 
 
-class ScriptedModel:
+class ScriptedModel(Exhaustible):
     """A LanguageModel for tests: gives its replies in order, and remembers what it was asked.
 
         with ScriptedModel(["```repl\\nanswer['content'] = len(context)\\nanswer['ready'] = True\\n```"]) as llm:
@@ -147,13 +147,6 @@ class ScriptedModel:
                 f"{len(left)} of {len(self._replies)} replies were not used; the first of them:\n"
                 f"{str(left[0])[:_SHOWN_CHARS]}"
             )
-
-    def __enter__(self) -> ScriptedModel:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if kind is None:
-            self.assert_exhausted()
 
 
 class ScriptedToolCaller:
