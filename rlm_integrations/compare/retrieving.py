@@ -17,6 +17,7 @@ from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.extras import needed
+from rlm_integrations.core.run.arguments import check_counts
 
 _WORD = re.compile(r"\w++")
 Retrieve = Callable[[str, int], Any]
@@ -35,8 +36,7 @@ class TopK:
     retriever: Any = None
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise InvalidArgumentError(f"k: {self.k} given; pass 1 or more")
+        check_counts(k=self.k)
         if self.retriever is None:
             _bm25()
         else:

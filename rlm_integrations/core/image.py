@@ -96,6 +96,9 @@ def begins_as_image(data: bytes) -> bool:
 
 def check_type(mime_type: str) -> str:
     """The type as it is registered. Raises InvalidArgumentError, which names it, where it is none of IMAGE_TYPES."""
+    if not isinstance(mime_type, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        given = type(mime_type).__name__
+        raise InvalidArgumentError(f"image: its mime_type is {given}, not str; they are {', '.join(IMAGE_TYPES)}")
     written = mime_type.partition(";")[0].strip().lower()
     known = _ALIASES.get(written, written)
     if known in IMAGE_TYPES:

@@ -14,6 +14,7 @@ from typing_extensions import Unpack
 
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.prompts.texts import fill
+from rlm_integrations.core.run.arguments import check_texts
 from rlm_integrations.langchain.arguments import EngineOptions
 from rlm_integrations.langchain.question_tool import QuestionTool, tool_name_of
 from rlm_integrations.langchain.question_tool import tool_description as describe_tool
@@ -90,7 +91,9 @@ class RLMMiddleware(_Middleware):
         **options: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
-        tool_name = tool_name or tool_name_of(options.get("name"))
+        name = options.get("name")
+        check_texts(tool_name=tool_name, tool_description=tool_description, agent_prompt=agent_prompt, name=name)
+        tool_name = tool_name or tool_name_of(name)
         self._own_model = llm is None
         self._rlm = RLMRunnable(llm=RunnableLambda(_unknown_model) if llm is None else llm, context=context, **options)
         self._of_state = context is None

@@ -187,6 +187,8 @@ def _checked(replies: Iterable[Reply]) -> list[Reply]:
         )
     if callable(replies):
         raise InvalidArgumentError("replies: a function given; pass it as always=, or in a list to be called once")
+    if not isinstance(replies, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(f"replies: {type(replies).__name__} given; pass a list of replies")
     checked = list(replies)
     for place, reply in enumerate(checked, 1):
         if not (isinstance(reply, (str, Completion, PythonCalls, Exception)) or callable(reply)):

@@ -202,7 +202,18 @@ def test_progress_is_streamed_and_no_code():
     assert not any("repl" in part[0].text for kind, part in parts if kind == "messages")
 
 
-@pytest.mark.parametrize("arguments", [{"limits": {"max_steps": 1}}, {"max_iterations": 5}, {"context": 5}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"limits": {"max_steps": 1}},
+        {"max_iterations": 5},
+        {"context": 5},
+        {"tool_name": 5},
+        {"tool_description": ["x"]},
+        {"agent_prompt": 5},
+        {"name": 5},
+    ],
+)
 def test_wrong_arguments_are_refused_at_construction(arguments):
     with pytest.raises(InvalidArgumentError, match=f"{next(iter(arguments))}"):
         RLMMiddleware(**arguments)

@@ -28,15 +28,14 @@ def check_choice(value: object, argument: str, *choices: str) -> None:
         raise InvalidArgumentError(f"{argument}: {value!r} is unknown; pass {known}")
 
 
-def check_counts(**arguments: object) -> None:
-    """Raises InvalidArgumentError for what is no whole number from 1 on."""
-    for name, given in arguments.items():
-        if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-            raise InvalidArgumentError(f"{name}: {given!r:.80} given; pass an int of 1 or more")
+def check_counts(*, at_least: int = 1, **arguments: object) -> None:
+    for argument, value in arguments.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+            raise InvalidArgumentError(f"{argument}: {value!r:.80} given; pass an int of {at_least} or more")
 
 
 def check_questions(questions: object) -> None:
-    """Raises InvalidArgumentError for what are not many questions. Of a str each character would be asked."""
+    """Of a str each character would be asked."""
     given = type(questions).__name__
     if isinstance(questions, str | bytes | Message) or not isinstance(questions, Iterable):
         raise InvalidArgumentError(f"questions: {given} given; pass a list of questions, [question] for a single one")
