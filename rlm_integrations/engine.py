@@ -75,7 +75,7 @@ class RLMEngine(Generic[AnswerT]):
             LM is told what does not fit. More than 100,000 values or 20,000 objects do not.
         system_prompt: Replaces the root LM's system message, and may have the placeholders of
             `core/prompts/root_system.md`.
-            `instructions` are added to it instead.
+        instructions: Added to the root LM's system message.
         on_event: Called with each Event of a run, in order: by `run` in the caller's thread. May be async, and is then
             awaited on the run's event loop, which in `run` is in another thread.
         on_limit: "answer": a run that meets a limit gives its best answer and says which limit it was.
@@ -98,6 +98,7 @@ class RLMEngine(Generic[AnswerT]):
 
     Raises:
         InvalidArgumentError: An argument is wrong.
+        MissingExtraError: A package is not installed that `sandbox` or `prices` needs.
         SandboxUnavailableError: Nothing can confine the REPL.
     """
 

@@ -102,12 +102,12 @@ def ask(
         from rlm_integrations.cli.file_corpus import confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
         from rlm_integrations.cli.questions import read_question
+        from rlm_integrations.cli.run_settings import RunSettings
         from rlm_integrations.cli.settings import (
             check_ask_above,
             check_redact,
             read_limits,
             read_models,
-            read_prices,
             read_protocol,
             read_route,
             read_sandbox,
@@ -119,8 +119,10 @@ def ask(
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits({**named, "max_cost_usd": max_cost}, limit or [])
         check_redact(redact, trace)
-        root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
-        confined, code_protocol = read_sandbox(sandbox, imports or []), read_protocol(protocol)
+        models = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
+        confined = read_sandbox(sandbox, imports or [])
+        run = RunSettings(models, limits, confined, read_protocol(protocol), read_route(route), twice, journal)
+        bound = None if yes else check_ask_above(ask_above, price, sub_price, sub_model)
         began = context.obj if isinstance(context.obj, float) else None
         question = read_question(question, paths or [], files_from)
         view = LiveView(progress_console(), began=began, in_full=verbose)
@@ -128,12 +130,7 @@ def ask(
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        prices = read_prices(price, sub_price, sub_model)
-        bound = None if yes else check_ask_above(ask_above, price, sub_price, sub_model)
-        run = limits, confined, code_protocol, read_route(route)
-        answer_question(
-            Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound, redact), view
-        )
+        answer_question(Ask(question, files, run, as_json=as_json, trace=trace, ask_above=bound, redact=redact), view)
 
 
 @app.command(cls=JsonCommand)
@@ -178,23 +175,23 @@ def chat(
         from rlm_integrations.cli.chat import Chat, answer_questions
         from rlm_integrations.cli.file_corpus import check_stdin_is_free, confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
-        from rlm_integrations.cli.settings import read_limits, read_models, read_prices, read_protocol, read_sandbox
+        from rlm_integrations.cli.run_settings import RunSettings
+        from rlm_integrations.cli.settings import read_limits, read_models, read_protocol, read_sandbox
         from rlm_integrations.files.selection import Selection
         from rlm_integrations.terminal.console import progress_console
         from rlm_integrations.terminal.live_view import LiveView
 
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits({**named, "max_cost_usd": max_cost}, limit or [])
-        root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
-        confined, code_protocol = read_sandbox(sandbox, imports or []), read_protocol(protocol)
+        models = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
+        run = RunSettings(models, limits, read_sandbox(sandbox, imports or []), read_protocol(protocol))
         check_stdin_is_free(paths or [], files_from)
         began = context.obj if isinstance(context.obj, float) else None
         with LiveView(progress_console(), began=began), ended_by_signals():
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        prices = read_prices(price, sub_price, sub_model)
-        answer_questions(Chat(files, root, sub, limits, confined, code_protocol, as_json, verbose, prices))
+        answer_questions(Chat(files, run, as_json=as_json, verbose=verbose))
 
 
 @app.command(cls=JsonCommand)
@@ -236,21 +233,20 @@ def compare(
         from rlm_integrations.cli.file_corpus import confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
         from rlm_integrations.cli.questions import read_question
-        from rlm_integrations.cli.settings import read_limits, read_models, read_prices
+        from rlm_integrations.cli.settings import read_limits, read_models
         from rlm_integrations.files.selection import Selection
 
         tokens = check_cap(max_cost, max_tokens, price)
         limits = read_limits({}, limit or [])
-        root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
+        models = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         chosen = read_methods(methods)
         questions = [read_question(each, paths or [], files_from) for each in questions]
         with ended_by_signals():
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        prices = read_prices(price, sub_price, sub_model)
         compare_methods(
-            Compare(questions, files, root, sub, limits, prices, chosen, max_cost, tokens, yes, as_json, html)
+            Compare(questions, files, models, limits, chosen, max_cost, tokens, yes=yes, as_json=as_json, html=html)
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import typer
@@ -14,17 +14,12 @@ from rlm_integrations.cli.exit_codes import FAILED, LIMIT_MET, ended_by
 from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
 from rlm_integrations.cli.model_errors import OPENAI_URL, hint
+from rlm_integrations.cli.run_settings import RunSettings
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.cli.spending import Spending
 from rlm_integrations.cli.trace_file import TraceFile
-from rlm_integrations.core.calls.prices import RunPrices
-from rlm_integrations.core.language_model import CodeProtocol
-from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
-from rlm_integrations.core.run.checks import Twice
-from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
-from rlm_integrations.engine import RLMEngine
 from rlm_integrations.files.finding import STDIN
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.amounts import token_words
@@ -45,21 +40,13 @@ class Ask:
 
     question: str
     files: FileCorpus
-    root: OpenAIModel
-    sub: OpenAIModel | None
-    limits: RLMLimits
-    sandbox: str | Sandbox
-    protocol: CodeProtocol
-    route: Route
+    run: RunSettings
+    _: KW_ONLY
     as_json: bool
     trace: Path | None
-    journal: Path | None = None
-    twice: bool = False
-    """Whether two blind runs must agree."""
-    prices: RunPrices | None = None
-    ask_above: float | None = None
+    ask_above: float | None
     """US dollars; None: nobody is to be asked."""
-    redact: bool = False
+    redact: bool
     """Whether the trace has sizes and hashes in place of texts."""
 
 
@@ -72,18 +59,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
     with ExitStack() as stack:
         read = [file.path for file in ask.files.files if file.path != STDIN]
         trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace, read, contents=not ask.redact))
-        engine = RLMEngine(
-            ask.root,
-            sub_llm=ask.sub,
-            limits=ask.limits,
-            prices=ask.prices,
-            sandbox=ask.sandbox,
-            protocol=ask.protocol,
-            route=ask.route,
-            verify=Twice() if ask.twice else None,
-            on_event=view.see if ask.ask_above is None else Spending(view, ask.ask_above).see,
-            journal=ask.journal,
-        )
+        engine = ask.run.engine(view.see if ask.ask_above is None else Spending(view, ask.ask_above).see)
         try:
             with view:
                 with ended_by_signals():
@@ -93,7 +69,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
                     warnings.filterwarnings("ignore", LIMIT_WARNING)  # it is said below, and by the exit code
                     result = run_until_signal(engine.arun(ask.question, corpus))
         except RunError as error:
-            message = in_words(error, ask.root)
+            message = in_words(error, ask.run.models.root)
             say(f"The run failed: {message}")
             tell_run(view)
             keep_unfinished(error.result, trace, message, as_json=ask.as_json)
@@ -105,7 +81,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
         delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
     tell_run(view)
-    if ask.route == "auto":
+    if ask.run.route == "auto":
         say(f"{_WAYS[result.trace.route]}: {result.trace.route_why}")
     if result.trace.journal in ("resumed", "finished"):
         say(f"From the journal, paid for before: tokens {token_words(result.trace.replayed_usage)}")

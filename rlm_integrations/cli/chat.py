@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import typer
 
@@ -16,17 +16,12 @@ from rlm_integrations.cli.exit_codes import FAILED, LIMIT_MET, ended_by
 from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
 from rlm_integrations.cli.questions import is_typed, questions
-from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.cli.run_settings import RunSettings
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.language_model import CodeProtocol
-from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
-from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
-from rlm_integrations.engine import RLMEngine
-from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.session import RLMSession
 from rlm_integrations.terminal.console import progress_console
 from rlm_integrations.terminal.live_view import LiveView
@@ -38,14 +33,10 @@ class Chat:
     """The command's arguments, read."""
 
     files: FileCorpus
-    root: OpenAIModel
-    sub: OpenAIModel | None
-    limits: RLMLimits
-    sandbox: str | Sandbox
-    protocol: CodeProtocol
+    run: RunSettings
+    _: KW_ONLY
     as_json: bool
     verbose: bool
-    prices: RunPrices | None = None
 
 
 def answer_questions(chat: Chat) -> None:
@@ -71,16 +62,7 @@ class _Asking:
     def __init__(self, chat: Chat, corpus: Corpus) -> None:
         self._chat, self._corpus = chat, corpus
         self._view = self._new_view()
-        engine = RLMEngine(
-            chat.root,
-            sub_llm=chat.sub,
-            limits=chat.limits,
-            prices=chat.prices,
-            sandbox=chat.sandbox,
-            protocol=chat.protocol,
-            on_event=self._see,
-        )
-        self.session: RLMSession[str] = engine.session(corpus)
+        self.session: RLMSession[str] = chat.run.engine(self._see).session(corpus)
 
     def answer(self, question: str) -> int:
         """Print the answer, or what became of it. Returns the exit code that `ask` would have."""
@@ -90,7 +72,7 @@ class _Asking:
                 warnings.filterwarnings("ignore", LIMIT_WARNING)
                 result = run_until_signal(self.session.aask(question))
         except RunError as error:
-            message = in_words(error, chat.root)
+            message = in_words(error, chat.run.models.root)
             say(f"The run failed: {message}")
             self._tell_unfinished(error.result, message)
             return LIMIT_MET if isinstance(error, LimitReachedError) else FAILED

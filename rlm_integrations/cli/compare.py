@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,10 @@ from rlm_integrations.cli.agreement import agree
 from rlm_integrations.cli.exit_codes import FAILED, ended_by
 from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
-from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.cli.settings import NamedModels
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.wording import plural
-from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.printable import printable_json
 from rlm_integrations.terminal.streams import say, say_whole, write_out
 
@@ -34,13 +33,12 @@ class Compare:
 
     questions: Sequence[str]
     files: FileCorpus
-    root: OpenAIModel
-    sub: OpenAIModel | None
+    models: NamedModels
     limits: RLMLimits
-    prices: RunPrices | None
     methods: Sequence[Method]
     max_cost: float | None
     max_tokens: int
+    _: KW_ONLY
     yes: bool
     as_json: bool
     html: Path | None
@@ -55,10 +53,10 @@ def compare_methods(compare: Compare) -> None:
     comparing = acompare(
         compare.questions,
         corpus,
-        compare.root,
-        sub_llm=compare.sub,
+        compare.models.root,
+        sub_llm=compare.models.sub,
         methods=compare.methods,
-        prices=compare.prices,
+        prices=compare.models.prices,
         limits=compare.limits,
         max_cost_usd=compare.max_cost,
         max_total_tokens=compare.max_tokens,

@@ -1,4 +1,4 @@
-"""The arguments that `ask` and `chat` have in common, as typer reads them."""
+"""The options that several commands have, as typer reads them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What the arguments of `ask` say: limits, prices, models and the sandbox."""
+"""What the options of several commands say: limits, prices, models and the sandbox."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast, get_args
 
@@ -16,6 +17,17 @@ from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
 GENAI: Final = "genai"
 """The price that stands for the list of genai-prices."""
+
+
+@dataclass(frozen=True)
+class NamedModels:
+    """The models of a run, and what says what they cost."""
+
+    root: OpenAIModel
+    sub: OpenAIModel | None
+    """That of sub-calls, where it is another."""
+    prices: RunPrices | None
+    """The lists of prices that the engine is to look into; None where there is none."""
 
 
 def read_limits(named: Mapping[str, object], pairs: Sequence[str]) -> RLMLimits:
@@ -44,11 +56,8 @@ def read_models(
     sub_price: str | None,
     max_input_tokens: int | None,
     limits: RLMLimits,
-) -> tuple[OpenAIModel, OpenAIModel | None]:
-    """The root LM, and the model of sub-calls where it is another.
-
-    Raises InvalidArgumentError for a wrong price, and for a limit on the cost while a price is unknown.
-    """
+) -> NamedModels:
+    """Raises InvalidArgumentError for a wrong price, and for a limit on the cost while a price is unknown."""
     if sub_model == "":
         raise InvalidArgumentError("--sub-model: is empty; pass the name that the server knows it by, or leave it out")
     if sub_price is not None and sub_model is None:
@@ -65,17 +74,8 @@ def read_models(
         )
 
     root = made(model, "--price", price)
-    return root, None if sub_model is None else made(sub_model, "--sub-price", sub_price)
-
-
-def read_prices(price: str | None, sub_price: str | None, sub_model: str | None) -> RunPrices | None:
-    """The lists of prices that the engine is to look into; None where there is none."""
-    prices = RunPrices()
-    if price == GENAI:
-        prices["llm"] = GENAI
-    if (price if sub_model is None else sub_price) == GENAI:
-        prices["sub_llm"] = GENAI
-    return prices or None
+    sub = None if sub_model is None else made(sub_model, "--sub-price", sub_price)
+    return NamedModels(root, sub, _lists_of_prices(price, sub_price, sub_model))
 
 
 def check_ask_above(
@@ -117,6 +117,15 @@ def read_route(route: str) -> Route:
     if route not in get_args(Route):
         raise InvalidArgumentError(f"--route: {route!r} is unknown; pass rlm or auto")
     return cast(Route, route)
+
+
+def _lists_of_prices(price: str | None, sub_price: str | None, sub_model: str | None) -> RunPrices | None:
+    prices = RunPrices()
+    if price == GENAI:
+        prices["llm"] = GENAI
+    if (price if sub_model is None else sub_price) == GENAI:
+        prices["sub_llm"] = GENAI
+    return prices or None
 
 
 def _need_price(option: str, price: str | None) -> None:

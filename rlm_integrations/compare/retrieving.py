@@ -15,7 +15,9 @@ from rlm_integrations.compare.reading import answered, direct_messages
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.extras import needed
+from rlm_integrations.core.run.arguments import check_counts
 
 _WORD = re.compile(r"\w++")
 Retrieve = Callable[[str, int], Any]
@@ -34,8 +36,7 @@ class TopK:
     retriever: Any = None
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise InvalidArgumentError(f"k: {self.k} given; pass 1 or more")
+        check_counts(k=self.k)
         if self.retriever is None:
             _bm25()
         else:
@@ -78,12 +79,8 @@ def _words(text: str) -> list[str]:
 
 
 def _bm25() -> Any:
-    try:
+    with needed("rank_bm25", "rank-bm25", extra="compare", what="methods: BM25", instead="pass a retriever"):
         from rank_bm25 import BM25Okapi  # pyright: ignore[reportMissingTypeStubs]
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            'methods: BM25 needs rank-bm25; run: pip install "rlm-integrations[compare]", or pass a retriever'
-        ) from error
     return BM25Okapi
 
 

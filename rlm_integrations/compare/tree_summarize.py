@@ -11,7 +11,7 @@ from rlm_integrations.compare.attempt import Answered
 from rlm_integrations.compare.pieces import parts
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import missing_extra
 from rlm_integrations.core.language_model import Message
 
 _PART_CHARS = 4_000
@@ -32,9 +32,7 @@ class TreeSummarize:
 
     def __post_init__(self) -> None:
         if not is_installed():
-            raise MissingExtraError(
-                'methods: tree_summarize is LlamaIndex\'s; run: pip install "rlm-integrations[llama-index]"'
-            )
+            raise missing_extra("methods: tree_summarize", "llama-index-core", extra="llama-index")
 
     async def answer(self, question: str, corpus: Corpus, models: Models, asker: Asker) -> Answered:
         """Raises what `Asker.ask` raises."""

@@ -55,7 +55,10 @@ class Image:
 
     @classmethod
     def from_base64(cls, data: str | bytes, mime_type: str = "", name: str = "") -> Image:
-        """A picture out of base64, or of a `data:` URL, whose type counts. Raises InvalidArgumentError."""
+        """A picture out of base64, or of a `data:` URL, whose type counts before `mime_type`.
+
+        Raises InvalidArgumentError, as Image does, and for what is no base64.
+        """
         text = data.decode("ascii", "replace") if isinstance(data, bytes) else data
         if text[:5].lower() == "data:":
             found = re.match(_DATA_URL, text, re.IGNORECASE)
@@ -93,6 +96,9 @@ def begins_as_image(data: bytes) -> bool:
 
 def check_type(mime_type: str) -> str:
     """The type as it is registered. Raises InvalidArgumentError, which names it, where it is none of IMAGE_TYPES."""
+    if not isinstance(mime_type, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        given = type(mime_type).__name__
+        raise InvalidArgumentError(f"image: its mime_type is {given}, not str; they are {', '.join(IMAGE_TYPES)}")
     written = mime_type.partition(";")[0].strip().lower()
     known = _ALIASES.get(written, written)
     if known in IMAGE_TYPES:

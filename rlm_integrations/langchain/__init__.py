@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
-try:
+with needed("langchain_core", "langchain-core", extra="langchain", what="rlm_integrations.langchain"):
     import langchain_core as _  # noqa: F401 - asked for here, so that its absence has one clear error
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        'rlm_integrations.langchain needs langchain-core; run: pip install "rlm-integrations[langchain]"'
-    ) from error
 
 from rlm_integrations.core.trace.collector import collect_rlm_traces
 from rlm_integrations.langchain.runnable import RLMRunnable

@@ -14,6 +14,7 @@ from typing_extensions import Unpack
 
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.prompts.texts import fill
+from rlm_integrations.core.run.arguments import check_texts
 from rlm_integrations.langchain.arguments import EngineOptions
 from rlm_integrations.langchain.question_tool import QuestionTool, tool_name_of
 from rlm_integrations.langchain.question_tool import tool_description as describe_tool
@@ -22,8 +23,11 @@ from rlm_integrations.langchain.runnable import RLMRunnable
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "langchain":
+        raise
     raise MissingExtraError(
-        "RLMMiddleware is for create_agent of the langchain package, which is not installed; run: pip install langchain"
+        "RLMMiddleware is for create_agent of the langchain package, which is missing or older than 1.0; run: "
+        'pip install "langchain>=1"'
     ) from error
 
 _OF_STATE = "the documents of this conversation"
@@ -72,6 +76,7 @@ class RLMMiddleware(_Middleware):
 
     Raises:
         InvalidArgumentError: An argument is wrong.
+        MissingExtraError: A package is not installed that an argument needs.
         SandboxUnavailableError: Nothing here can confine the REPL.
     """
 
@@ -86,7 +91,9 @@ class RLMMiddleware(_Middleware):
         **options: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
-        tool_name = tool_name or tool_name_of(options.get("name"))
+        name = options.get("name")
+        check_texts(tool_name=tool_name, tool_description=tool_description, agent_prompt=agent_prompt, name=name)
+        tool_name = tool_name or tool_name_of(name)
         self._own_model = llm is None
         self._rlm = RLMRunnable(llm=RunnableLambda(_unknown_model) if llm is None else llm, context=context, **options)
         self._of_state = context is None

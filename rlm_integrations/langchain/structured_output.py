@@ -14,7 +14,8 @@ from langchain_core.utils.pydantic import is_basemodel_subclass, is_pydantic_v1_
 from pydantic import AfterValidator, PydanticUserError, TypeAdapter, WithJsonSchema
 from typing_extensions import is_typeddict
 
-from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.extras import needed
 from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.outputs import RawTypedOutput, TypedOutput
 from rlm_integrations.langchain.typed_dicts import may_lack_keys, rebuilt
@@ -116,13 +117,10 @@ def _converted(schema: Any) -> dict[str, Any] | None:
 
 def _checked_by(schema: Mapping[str, Any]) -> Any:
     """A type whose values are checked against the schema, and that the root LM is told of as this very schema."""
-    try:  # loaded here, for it takes a while and only a JSON schema needs it
+    what, instead = "schema: checking by a JSON schema", "pass a pydantic model"
+    with needed("jsonschema", "jsonschema", extra="langchain", what=what, instead=instead):
+        # loaded here, for it takes a while and only a JSON schema needs it
         from rlm_integrations.langchain.json_schema import JsonSchema
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            "schema: answers are checked against a JSON schema by jsonschema, which is not installed; run: pip install "
-            '"rlm-integrations[langchain]", or pass a pydantic model'
-        ) from error
     check = JsonSchema(schema)
     try:  # pydantic looks for references elsewhere; a cycle ends in {}
         whole: dict[str, Any] = dereference_refs(check.schema)

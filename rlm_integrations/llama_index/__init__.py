@@ -13,16 +13,10 @@ from __future__ import annotations
 
 import os
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
-try:
+with needed("llama_index", "llama-index-core", extra="llama-index", what="rlm_integrations.llama_index"):
     import llama_index.core as _  # noqa: F401 - asked for here, so that its absence has one clear error
-except ModuleNotFoundError as error:
-    if not (error.name or "").startswith("llama_index"):
-        raise
-    raise MissingExtraError(
-        'rlm_integrations.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
-    ) from error
 
 from rlm_integrations.llama_index.chat_engine import RLMChatEngine
 from rlm_integrations.llama_index.code_executor import CodeExecutor, get_code_executor

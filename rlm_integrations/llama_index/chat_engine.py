@@ -16,7 +16,7 @@ from llama_index.core.tools import ToolOutput
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message, Role
-from rlm_integrations.llama_index.arguments import checked_list
+from rlm_integrations.llama_index.arguments import checked_list, checked_text
 from rlm_integrations.llama_index.index_nodes import AnyIndex
 from rlm_integrations.llama_index.pictures import images_of_message
 from rlm_integrations.llama_index.query_engine import RLMQueryEngine
@@ -71,6 +71,7 @@ class RLMChatEngine(BaseChatEngine):
             raise InvalidArgumentError("chat_history: given with a memory, which has its own; pass one of them")
         if system_prompt is not None and prefix_messages:
             raise InvalidArgumentError("prefix_messages: given with system_prompt; put it among them")
+        checked_text(system_prompt, "system_prompt")
         begun = _chat_messages(chat_history or (), "chat_history")
         self._query_engine = query_engine
         self.callback_manager = query_engine.callback_manager

@@ -71,6 +71,7 @@ def get_code_executor(
 
     Raises:
         InvalidArgumentError: An argument is wrong.
+        MissingExtraError: The package of the sandbox is not installed.
         SandboxUnavailableError: Nothing can confine a REPL.
     """
     bounds = RLMLimits.of(limits)

@@ -42,11 +42,11 @@ class NodeCorpus:
     @classmethod
     def of_nodes(cls, nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> NodeCorpus:
         """`of`, over nodes of the user's."""
-        return cls.of(_all_read(nodes, ancestors))
+        return cls.of(read_all(nodes, ancestors))
 
     @classmethod
     def of(cls, nodes: ReadNodes) -> NodeCorpus:
-        """See `merge_nodes`. Raises InvalidArgumentError where the nodes hold neither text nor pictures.
+        """See `merged_documents`. Raises InvalidArgumentError where the nodes hold neither text nor pictures.
 
         Sound and video are left out, with a warning where a node has no text beside them; images at a path or a URL,
         which is not read, with a warning in any case.
@@ -54,7 +54,7 @@ class NodeCorpus:
         documents: list[Document] = []
         origins: list[Row | list[NodeSpan]] = []
         guesses = 0
-        for merged in _merged(nodes):
+        for merged in merged_documents(nodes):
             documents.append(merged.document)
             origins.append(merged.only_row or list(merged.spans))
             guesses += merged.guesses
@@ -144,7 +144,8 @@ class NodeCorpus:
             )
 
 
-def _all_read(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | None) -> ReadNodes:
+def read_all(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> ReadNodes:
+    """Nodes of the user's, taken apart."""
     read = ReadNodes()
     for node in nodes:
         read.add(node)
@@ -152,7 +153,7 @@ def _all_read(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | Non
     return read
 
 
-def merge_nodes(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> list[MergedDocument]:
+def merged_documents(nodes: ReadNodes) -> Iterator[MergedDocument]:
     """The documents that the nodes are chunks of, in the order in which they first appear.
 
     Chunks of one source are put together by their positions, a small gap between them filled with a newline. Where
@@ -164,15 +165,12 @@ def merge_nodes(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | N
     before had made of the source. Then positions contradict each other, or are missing, and only those chunks are put
     together that are known to follow one another, and what overlaps; what begins anew is a document of its own.
 
-    In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `ancestors` are nodes by
-    id that are not part of the corpus themselves, but tell where their children stood. Without them the children of two
-    parents are put together where they overlap.
+    In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `nodes.ancestors` are nodes
+    by id that are not part of the corpus themselves, but tell where their children stood. Without them the children of
+    two parents are put together where they overlap.
+
+    They have the pictures of their nodes; nodes that are pictures alone come last.
     """
-    return list(_merged(_all_read(nodes, ancestors)))
-
-
-def _merged(nodes: ReadNodes) -> Iterator[MergedDocument]:
-    """With the pictures of their nodes; and nodes that are pictures alone, last."""
     if not nodes.images:
         yield from _merged_texts(nodes)
         return

@@ -46,11 +46,6 @@ _RELOAD = (
 )
 
 
-def nodes_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> list[BaseNode]:
-    """`each_node_of_index`, in a list."""
-    return list(each_node_of_index(index, filters))
-
-
 def each_node_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> Iterator[BaseNode]:
     """All nodes of the index, in its own order where it has one. Of a ComposableGraph: those of its child indexes.
 
@@ -96,7 +91,7 @@ def _let_go(nodes: Iterable[BaseNode]) -> Iterator[BaseNode]:
 
 
 def check_can_be_read(index: AnyIndex) -> None:
-    """Raises InvalidArgumentError, as `nodes_of_index` does, for an index that tells without being read."""
+    """Raises InvalidArgumentError, as `each_node_of_index` does, for an index that tells without being read."""
     if isinstance(index, ComposableGraph):
         indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
         for key, child in indices.items():

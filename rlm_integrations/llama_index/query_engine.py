@@ -99,6 +99,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
 
     Raises:
         InvalidArgumentError: An argument is wrong.
+        MissingExtraError: A package is not installed that `sandbox` or `prices` needs.
+        SandboxUnavailableError: Nothing here can confine the REPL.
         RunError: By `query` and `aquery`: the run failed. It carries the partial result.
     """
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
-try:
+with needed("openai", "openai", extra="openai", what="rlm_integrations.openai"):
     import openai as _  # noqa: F401 - asked for here, so that its absence has one clear error
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        'rlm_integrations.openai needs the openai SDK; run: pip install "rlm-integrations[openai]"'
-    ) from error
 
 from rlm_integrations.openai.model import OpenAIModel
 

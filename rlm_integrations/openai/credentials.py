@@ -35,8 +35,9 @@ def base_url_for(base_url: str | None) -> str | None:
 
     Raises InvalidArgumentError where it is none that can be called.
     """
-    argument = "base_url" if base_url and base_url.strip() else "OPENAI_BASE_URL"
-    url = header_value(base_url, "base_url") or header_value(os.environ.get("OPENAI_BASE_URL"), "OPENAI_BASE_URL")
+    given = header_value(base_url, "base_url")
+    argument = "base_url" if given else "OPENAI_BASE_URL"
+    url = given or header_value(os.environ.get("OPENAI_BASE_URL"), "OPENAI_BASE_URL")
     if not url:
         return None
     if " " in url or not url.lower().startswith(("http://", "https://")):

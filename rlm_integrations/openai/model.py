@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,9 @@ import openai
 from rlm_integrations.core.calls.prices import Prices
 from rlm_integrations.core.calls.token_counts import with_estimates
 from rlm_integrations.core.calls.tool_rounds import as_messages
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message, ToolCaller, ToolRound, ToolSpec
+from rlm_integrations.core.run.arguments import check_counts
+from rlm_integrations.openai.arguments import check_name, check_number, check_truth, read_fields
 from rlm_integrations.openai.credentials import api_key_for, base_url_for, header_value
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import completion_of
@@ -58,8 +60,8 @@ class OpenAIModel:
             sent, and what the server says of them is the sub-call's error.
 
     Raises:
-        InvalidArgumentError: no key is known, only one of the two prices is given, or key, URL or headers hold what no
-            request can (white space around them is dropped).
+        InvalidArgumentError: an argument is wrong: no key is known, only one of the two prices is given, or key, URL or
+            headers hold what no request can (white space around them is dropped), for instance.
         RLMError: from a call, when the server's reply is no chat completion.
     """
 
@@ -80,20 +82,30 @@ class OpenAIModel:
         max_input_tokens: int | None = None,
         sees_images: bool | None = None,
     ) -> None:
-        if not model:
-            raise InvalidArgumentError("model: is empty; pass the name that the server knows the model by")
+        check_name(model)
+        check_counts(at_least=0, max_retries=max_retries)
+        if max_input_tokens is not None:
+            check_counts(max_input_tokens=max_input_tokens)
+        if timeout_s is not None:
+            check_number(timeout_s, "timeout_s", 0, "seconds above 0")
+        if temperature is not None:
+            check_number(temperature, "temperature", -math.inf, "a number")
+        check_truth(sees_images, "sees_images")
         self.model = model
         self.base_url = base_url_for(base_url)
         self.max_input_tokens = max_input_tokens
         self.sees_images = sees_images
         self._prices = Prices.of(input_price, output_price, cached_input_price)
-        self._extra_body = ({} if temperature is None else {"temperature": temperature}) | dict(extra_body or {})
+        self._extra_body = read_fields(extra_body, "extra_body")
+        if temperature is not None:
+            self._extra_body.setdefault("temperature", temperature)
         self._client: dict[str, Any] = {
             "api_key": api_key_for(self.base_url, api_key),
             "base_url": self.base_url or _OPENAI_URL,
             "max_retries": max_retries,
             "default_headers": {
-                name: header_value(value, f"extra_headers[{name!r}]") for name, value in (extra_headers or {}).items()
+                name: header_value(value, f"extra_headers[{name!r}]")
+                for name, value in read_fields(extra_headers, "extra_headers").items()
             },
         }
         self._timeout_s = _SDK_TIMEOUT_S if timeout_s is None else timeout_s

@@ -6,16 +6,10 @@ instrument()
 
 from __future__ import annotations
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
-try:
+with needed("opentelemetry", "opentelemetry-api", extra="otel", what="rlm_integrations.otel"):
     import opentelemetry.trace as _  # noqa: F401 - asked for here, so that its absence has one clear error
-except ModuleNotFoundError as error:
-    if not (error.name or "").startswith("opentelemetry"):
-        raise
-    raise MissingExtraError(
-        'rlm_integrations.otel needs opentelemetry-api; run: pip install "rlm-integrations[otel]"'
-    ) from error
 
 from rlm_integrations.otel.instrument import instrument, is_instrumented, uninstrument
 

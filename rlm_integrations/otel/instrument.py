@@ -7,6 +7,7 @@ from collections.abc import Callable
 from opentelemetry.trace import TracerProvider, get_tracer
 
 from rlm_integrations import __version__
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.watching import watch_runs
 from rlm_integrations.otel.run_spans import RunSpans
 
@@ -27,8 +28,14 @@ def instrument(tracer_provider: TracerProvider | None = None, *, contents: bool 
         contents: Put questions, prompts, replies, code and outputs into the spans, each cut at 16,000 characters.
             They are as confidential as the corpus. Without, spans hold names of models, tools and exceptions, counts
             and sizes.
+
+    Raises:
+        InvalidArgumentError: `tracer_provider` is none.
     """
     global _stop
+    if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):
+        given = type(tracer_provider).__name__
+        raise InvalidArgumentError(f"tracer_provider: {given} given; pass a TracerProvider, or leave it out")
     uninstrument()
     tracer = get_tracer("rlm_integrations", __version__, tracer_provider)
     _stop = watch_runs(lambda question: RunSpans(tracer, question, contents=contents))

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 from rlm_integrations.core.usage import Usage
 
-try:
+with needed("genai_prices", "genai-prices", extra="prices", what='prices: "genai"'):
     import genai_prices
-except ModuleNotFoundError as error:
-    if not (error.name or "").startswith("genai_prices"):
-        raise
-    raise MissingExtraError(
-        'prices: "genai" needs genai-prices; run: pip install "rlm-integrations[prices]"'
-    ) from error
 
 _URLS = ("base_url", "openai_api_base", "api_base", "anthropic_api_url")
 _LOCAL = ("ollama", "llamacpp", "llama_cpp", "llamafile", "huggingface", "vllm", "lmstudio", "mlx")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlm_integrations.core.calls.end_together import end_together
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.run.arguments import check_counts, check_questions
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.core.wording import error_words, one_line
 from rlm_integrations.ray.api import exceptions, ray
@@ -95,9 +95,8 @@ async def rlm_map(
         SandboxError: There is no cluster, or its machines lack this package.
         Exception: Whatever `make_chain` raises.
     """
-    for name, number in (("at_once", at_once), ("tries", tries), ("actors", 1 if actors is None else actors)):
-        if number < 1:
-            raise InvalidArgumentError(f"{name}: {number!r} is less than 1")
+    check_counts(at_once=at_once, tries=tries, actors=1 if actors is None else actors)
+    check_questions(questions)
     if not ray.is_initialized():
         raise SandboxError("rlm_map: this program is connected to no Ray cluster; call ray.init(address=...) first")
     record = None if journal is None else JobRecord(Path(journal))

@@ -21,7 +21,7 @@ _NO_MONTY = (
 )
 
 
-OR_AN_OBJECT = ", or an object that implements rlm_integrations.core.sandbox.Sandbox"
+OR_AN_OBJECT = ", or an object that implements rlm_integrations.Sandbox"
 """What the names can be followed by, for whoever writes Python."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
 if TYPE_CHECKING:
     from rlm_integrations.terminal.console_progress import ConsoleProgress
@@ -20,10 +20,6 @@ def __getattr__(name: str) -> Any:
     """Loaded when it is used: most of this package does without rich."""
     if name != "ConsoleProgress":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with needed("rich", "rich", extra="cli", what="ConsoleProgress"):
         from rlm_integrations.terminal.console_progress import ConsoleProgress
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("rich"):
-            raise
-        raise MissingExtraError('ConsoleProgress needs rich; run: pip install "rlm-integrations[cli]"') from error
     return ConsoleProgress

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
-try:
+with needed("langchain_core", "langchain-core", extra="langchain", what="rlm_integrations.testing.langchain"):
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models import BaseChatModel, LanguageModelInput
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -19,23 +18,20 @@ try:
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
     from langchain_core.runnables import Runnable
     from langchain_core.utils.function_calling import convert_to_openai_tool
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        'rlm_integrations.testing.langchain needs langchain-core; run: pip install "rlm-integrations[langchain]"'
-    ) from error
 from pydantic import Field
 
 from rlm_integrations.core.calls.reply_fields import arguments_of
 from rlm_integrations.core.corpus.image_blocks import image_of_block, is_image_block
-from rlm_integrations.core.language_model import Completion, Message, Role, ToolSpec
+from rlm_integrations.core.language_model import Completion, Message, Role
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing.doubles import FrameworkDouble
 from rlm_integrations.testing.replaying_model import ReplayingModel
 from rlm_integrations.testing.scripted_model import Reply, ReplyFunction, ScriptedModel
 
 _ROLES: dict[str, Role] = {"system": "system", "ai": "assistant", "AIMessageChunk": "assistant"}
 
 
-class ScriptedChatModel(BaseChatModel):
+class ScriptedChatModel(FrameworkDouble, BaseChatModel):
     """A chat model for tests: `ScriptedChatModel(["first reply", "second"])`, or `always=function`.
 
     It behaves as `rlm_integrations.testing.ScriptedModel`, whose requests it records, in sync, async and
@@ -71,22 +67,6 @@ class ScriptedChatModel(BaseChatModel):
         return cls(double=double, **fields)
 
     @property
-    def requests(self) -> list[tuple[Message, ...]]:
-        """Every request so far, in the order of arrival, as the core's messages."""
-        return self.double.requests
-
-    def assert_exhausted(self) -> None:
-        """Raise ScriptExhausted if replies were left over, or if a request found none."""
-        self.double.assert_exhausted()
-
-    def __enter__(self) -> ScriptedChatModel:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if kind is None:
-            self.assert_exhausted()
-
-    @property
     def _llm_type(self) -> str:
         return "rlm-integrations-scripted"
 
@@ -108,12 +88,7 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         request = [_core_message(message) for message in messages]
-        tools = [ToolSpec(**tool["function"]) for tool in kwargs.get("tools", ())]
-        completion = (
-            self.double.complete_sync(request)
-            if not tools or isinstance(self.double, ReplayingModel)
-            else self.double.reply(request, tools)
-        )
+        completion = self.completion(request, kwargs.get("tools", ()))
         return ChatResult(generations=[ChatGeneration(message=_ai_message(completion))])
 
     async def _agenerate(

@@ -9,12 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.extras import needed
 
-try:
+with needed("llama_index", "llama-index-core", extra="llama-index", what="rlm_integrations.testing.llama_index"):
     from llama_index.core.base.llms.types import (
         ChatMessage,
         ChatResponse,
@@ -33,15 +32,12 @@ try:
     from llama_index.core.llms.function_calling import FunctionCallingLLM
     from llama_index.core.llms.llm import ToolSelection
     from llama_index.core.tools.types import BaseTool
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        'rlm_integrations.testing.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
-    ) from error
 from pydantic import BaseModel, Field
 
 from rlm_integrations.core.corpus.image_blocks import image_or_why
-from rlm_integrations.core.language_model import Completion, Message, Role, ToolSpec
+from rlm_integrations.core.language_model import Completion, Message, Role
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing.doubles import FrameworkDouble
 from rlm_integrations.testing.replaying_model import ReplayingModel
 from rlm_integrations.testing.scripted_model import Reply, ReplyFunction, ScriptedModel
 
@@ -68,7 +64,7 @@ def tool_call(name: str, /, **arguments: Any) -> ToolCall:
     return ToolCall("", name=name, arguments=arguments)
 
 
-class ScriptedLLM(FunctionCallingLLM):
+class ScriptedLLM(FrameworkDouble, FunctionCallingLLM):
     """An LLM for tests: `ScriptedLLM(["first reply", "second"])`, or `always=function`.
 
     It behaves as `rlm_integrations.testing.ScriptedModel`, whose requests it records, in every sync, async
@@ -121,27 +117,8 @@ class ScriptedLLM(FunctionCallingLLM):
             model_name=self.double.model,
         )
 
-    @property
-    def requests(self) -> list[tuple[Message, ...]]:
-        """Every request so far, in the order of arrival, as the core's messages."""
-        return self.double.requests
-
-    def assert_exhausted(self) -> None:
-        """Raise ScriptExhausted if replies were left over, or if a request found none."""
-        self.double.assert_exhausted()
-
-    def __enter__(self) -> ScriptedLLM:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if kind is None:
-            self.assert_exhausted()
-
     def _complete(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]] = ()) -> Completion:
-        request = [_core_message(message) for message in messages]
-        if not tools or isinstance(self.double, ReplayingModel):
-            return self.double.complete_sync(request)
-        return self.double.reply(request, [ToolSpec(**tool["function"]) for tool in tools])
+        return self.completion([_core_message(message) for message in messages], tools)
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:

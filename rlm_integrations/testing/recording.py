@@ -35,7 +35,6 @@ from rlm_integrations.core.language_model import (
     ToolCaller,
     ToolRound,
     ToolSpec,
-    sees_images,
 )
 from rlm_integrations.core.prompts.texts import sub_call_messages, text
 from rlm_integrations.core.usage import Usage
@@ -182,6 +181,9 @@ def record_of(messages: Sequence[Message], completion: Completion) -> Record:
     return SubRecord(prompt_sha256=digest, prompt_head=head, images=_images(messages), **reply)
 
 
+_SAYS_OF_ITSELF = ("name", "model", "max_input_tokens", "reports_cost", "sees_images")
+
+
 class Recorder:
     """Wraps a model and appends every reply it gives to a file, for ReplayingModel.
 
@@ -190,6 +192,10 @@ class Recorder:
 
     Calls that fail pass through and leave no record. For a sub-LM of its own, wrap it with the same path:
     every record is appended whole, so recorders of one file may run side by side.
+
+    Args:
+        llm: The model. The recorder has whatever a LanguageModel may have and this one has.
+        path: The file, which is made where there is none. One JSON object a line.
     """
 
     def __init__(self, llm: LanguageModel, path: str | Path) -> None:
@@ -212,12 +218,15 @@ class Recorder:
         return lambda tools: _RecordedCaller(with_tools(tools), self._keep)
 
     @property
-    def max_input_tokens(self) -> int | None:
-        return getattr(self._llm, "max_input_tokens", None)
+    def served_by(self) -> object:
+        """What answers, as whoever looks for a server's address or its ways is to find it."""
+        return getattr(self._llm, "served_by", self._llm)
 
-    @property
-    def sees_images(self) -> bool | None:
-        return sees_images(self._llm)
+    def __getattr__(self, name: str) -> Any:
+        """What a LanguageModel may say of itself, where the wrapped one says it."""
+        if name in _SAYS_OF_ITSELF:
+            return getattr(self._llm, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _keep(self, messages: Sequence[Message], completion: Completion) -> Completion:
         record = record_of(messages, completion).model_dump(mode="json", exclude_none=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
-from types import TracebackType
 
 from rlm_integrations.core.calls.tool_rounds import as_messages
 from rlm_integrations.core.language_model import Completion, Message, ToolRound, ToolSpec
+from rlm_integrations.testing.exhaustible import Exhaustible
 from rlm_integrations.testing.own_lock import OwnLock
 from rlm_integrations.testing.recording import Key, Record, RootRecord, is_sub_call, key_of, question_of, read_records
 from rlm_integrations.testing.scripted_model import ScriptExhausted, estimated_usage, shown
@@ -16,7 +16,7 @@ from rlm_integrations.testing.scripted_model import ScriptExhausted, estimated_u
 _COMPARED_CHARS = 400
 
 
-class ReplayingModel:
+class ReplayingModel(Exhaustible):
     """A LanguageModel that gives the replies of a recording, for the root LM and for sub-calls alike.
 
         with ReplayingModel.from_file("conversation.jsonl") as llm:
@@ -26,6 +26,11 @@ class ReplayingModel:
     by their exact prompt, so any order and any concurrency will do. Where a recording holds several replies
     under one key they are given in turn and then from the first again: a recording can be replayed any
     number of times. A request without a record raises ScriptExhausted, which shows the nearest record.
+
+    Args:
+        records: As `from_file` reads them.
+        model: What completions name as their model where the recording has no name.
+        max_input_tokens: Its window, as of LanguageModel.
     """
 
     def __init__(
@@ -88,13 +93,6 @@ class ReplayingModel:
             )
         if unused:
             raise ScriptExhausted(f"{len(unused)} records were not used; the first of them: {_named(unused[0])}")
-
-    def __enter__(self) -> ReplayingModel:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if kind is None:
-            self.assert_exhausted()
 
 
 class ReplayingToolCaller:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 
 from rlm_integrations.core.calls.tool_rounds import as_messages
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolRound, ToolSpec
 from rlm_integrations.core.prompts.texts import PYTHON_TOOL
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing.exhaustible import Exhaustible
 from rlm_integrations.testing.own_lock import OwnLock
 
 
 class PythonCalls:
-    """A reply of a root LM that hands over code by calling its tool (`protocol="tool"`), once for each of these.
+    """A reply of a root LM that hands over code by calling its tool (`protocol="tool"`), once for each of `codes`.
 
-    ScriptedModel([PythonCalls("answer['content'] = len(context)", "answer['ready'] = True")])
+        ScriptedModel([PythonCalls("answer['content'] = len(context)", "answer['ready'] = True")])
+
+    `text` is what it writes beside them.
     """
 
     def __init__(self, *codes: str, text: str = "") -> None:
@@ -43,7 +45,7 @@ class ScriptExhausted(AssertionError):  # noqa: N818 - an assertion of the test,
     """A scripted or replayed model was asked something that it holds no reply for, or not asked all that it holds."""
 
 
-class ScriptedModel:
+class ScriptedModel(Exhaustible):
     """A LanguageModel for tests: gives its replies in order, and remembers what it was asked.
 
         with ScriptedModel(["```repl\\nanswer['content'] = len(context)\\nanswer['ready'] = True\\n```"]) as llm:
@@ -53,8 +55,19 @@ class ScriptedModel:
     `assert_exhausted`, which leaving the `with` block calls. Sub-calls run side by side, so the order
     they arrive in is not fixed: give a model for them as one function, `ScriptedModel(always=function)`.
 
-    `usage` is reported for each reply that is not a Completion; without it, a token for every four
-    characters. One object may be used from many threads and event loops.
+    One object may be used from many threads and event loops.
+
+    Args:
+        replies: Texts, Completions, PythonCalls, exceptions to raise, or functions of the request that return one of
+            the first three.
+        always: The function that gives every reply. Not with `replies`.
+        model: What its completions name as their model.
+        usage: Reported for each reply that is not a Completion; without it, a token for every four characters.
+        max_input_tokens: Its window, as of LanguageModel; nothing longer is refused.
+        sees_images: Whether it takes pictures, as of LanguageModel.
+
+    Raises:
+        InvalidArgumentError: A reply is none, or `always` is given with `replies`.
     """
 
     def __init__(
@@ -67,7 +80,6 @@ class ScriptedModel:
         max_input_tokens: int | None = None,
         sees_images: bool | None = None,
     ) -> None:
-        """Raises InvalidArgumentError for replies that are no replies, and for `replies` and `always` together."""
         self._replies = _checked(replies)
         if always is not None and self._replies:
             raise InvalidArgumentError("always: given with replies; pass either a list of replies or one function")
@@ -136,13 +148,6 @@ class ScriptedModel:
                 f"{str(left[0])[:_SHOWN_CHARS]}"
             )
 
-    def __enter__(self) -> ScriptedModel:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if kind is None:
-            self.assert_exhausted()
-
 
 class ScriptedToolCaller:
     """A ScriptedModel to which tools are offered: a ToolCaller."""
@@ -182,6 +187,8 @@ def _checked(replies: Iterable[Reply]) -> list[Reply]:
         )
     if callable(replies):
         raise InvalidArgumentError("replies: a function given; pass it as always=, or in a list to be called once")
+    if not isinstance(replies, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(f"replies: {type(replies).__name__} given; pass a list of replies")
     checked = list(replies)
     for place, reply in enumerate(checked, 1):
         if not (isinstance(reply, (str, Completion, PythonCalls, Exception)) or callable(reply)):

@@ -111,7 +111,7 @@ for name in list(sys.modules):
     def ask() -> Any:
         return start_command(["ask", corpus, "-q", "?", "-m", "m"], before=forgets).end()
 
-    (tmp_path / "openai.py").write_text("raise ModuleNotFoundError('No module named openai')")
+    (tmp_path / "openai.py").write_text("raise ModuleNotFoundError('No such module', name='openai')")
     done = ask()
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert 'pip install "rlm-integrations[openai]"' in done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from langchain_core.documents import Document as LangChainDocument
@@ -208,8 +208,9 @@ def test_wrong_arguments(arguments: dict[str, Any], why: str) -> None:
 
 
 def test_wrong_methods() -> None:
-    with pytest.raises(InvalidArgumentError, match="k: 0 given"):
-        TopK(0)
+    for k in (0, "20", 1.5):
+        with pytest.raises(InvalidArgumentError, match=f"k: {k!r} given; pass an int of 1 or more"):
+            TopK(cast(Any, k))
     with pytest.raises(InvalidArgumentError, match="retriever: int given"):
         TopK(4, 5)
 

@@ -225,7 +225,7 @@ async def test_no_questions_have_no_results(way: str) -> None:
 @pytest.mark.parametrize(
     ("questions", "options", "words"),
     [
-        ("Who?", {}, r"questions: str given; pass a list of questions, or ask a single one by run\(\)"),
+        ("Who?", {}, r"questions: str given; pass a list of questions, \[question\] for a single one"),
         (7, {}, "questions: int given"),
         ({"a": "Who?"}, {}, "questions: dict given; .*values"),
         (["Who?", " "], {}, r"questions\[1\]: question: is empty"),

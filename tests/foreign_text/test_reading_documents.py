@@ -22,9 +22,9 @@ from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.heads import found_lines_in, heads_in
 from rlm_integrations.core.trace.own_text import OwnTextFinder
 from rlm_integrations.llama_index.citation_marks import mark_citations
-from rlm_integrations.llama_index.documents import merge_nodes
 from rlm_integrations.llama_index.response import bounded
 from rlm_integrations.testing import ScriptedModel
+from tests.llama_index.merging import merge_nodes
 
 from .work import LIMITS, Counted, Reader, assert_in_proportion, every_shape
 

@@ -202,7 +202,18 @@ def test_progress_is_streamed_and_no_code():
     assert not any("repl" in part[0].text for kind, part in parts if kind == "messages")
 
 
-@pytest.mark.parametrize("arguments", [{"limits": {"max_steps": 1}}, {"max_iterations": 5}, {"context": 5}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"limits": {"max_steps": 1}},
+        {"max_iterations": 5},
+        {"context": 5},
+        {"tool_name": 5},
+        {"tool_description": ["x"]},
+        {"agent_prompt": 5},
+        {"name": 5},
+    ],
+)
 def test_wrong_arguments_are_refused_at_construction(arguments):
     with pytest.raises(InvalidArgumentError, match=f"{next(iter(arguments))}"):
         RLMMiddleware(**arguments)
@@ -217,7 +228,7 @@ def test_without_langchain_the_error_says_what_to_install_and_the_rest_works(run
     ran = run_program_without("langchain", code)
     assert ran.stdout == f"{RLMRunnable.__name__}\n"
     assert "MissingExtraError: RLMMiddleware is for create_agent of the langchain package" in ran.stderr
-    assert "pip install langchain" in ran.stderr
+    assert 'pip install "langchain>=1"' in ran.stderr
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda middleware: pickle.loads(pickle.dumps(middleware))])

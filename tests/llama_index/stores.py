@@ -5,11 +5,11 @@ from __future__ import annotations
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores.simple import SimpleVectorStore
 
-from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.index_nodes import each_node_of_index
 
 
 def texts(index: object) -> list[str]:
-    return sorted(node.get_content() for node in nodes_of_index(index))
+    return sorted(node.get_content() for node in [*each_node_of_index(index)])
 
 
 class TextStore(SimpleVectorStore):

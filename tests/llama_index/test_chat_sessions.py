@@ -176,6 +176,7 @@ def test_the_first_places_are_the_mode_and_the_llm(index: Any) -> None:
         ({"memory": 5}, "memory: int given; pass a memory of LlamaIndex"),
         ({"chat_history": [5]}, "chat_history: holds int; pass a list of ChatMessages"),
         ({"prefix_messages": "x"}, "prefix_messages: str given; pass a list of ChatMessages"),
+        ({"system_prompt": ["x"]}, "system_prompt: list given; pass a str"),
         ({"system_prompt": "x", "prefix_messages": [ChatMessage(content="x")]}, "prefix_messages: given with system"),
         ({"limits": {"max_steps": 5}}, "limits: unknown name 'max_steps'"),
     ],

@@ -8,7 +8,7 @@ from llama_index.core.schema import IndexNode
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQueryResult
 from pydantic import PrivateAttr
 
-from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.index_nodes import each_node_of_index
 
 from .stores import TextStore, texts
 
@@ -88,16 +88,16 @@ def test_of_a_store_that_deletes_and_does_not_say_what_it_holds_it_is_told(docum
     def over(store):
         return VectorStoreIndex(documents, storage_context=StorageContext.from_defaults(vector_store=store))
 
-    assert len(nodes_of_index(over(VectorsOnly()))) == 5  # nothing can have been deleted
+    assert len([*each_node_of_index(over(VectorsOnly()))]) == 5  # nothing can have been deleted
     with pytest.warns(UserWarning, match="DeletingVectorsOnly does not say which nodes it holds") as caught:
-        assert len(nodes_of_index(over(DeletingVectorsOnly()))) == 5
+        assert len([*each_node_of_index(over(DeletingVectorsOnly()))]) == 5
     assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_of_an_index_all_of_whose_nodes_were_deleted_none_is_read(documents):
     index = VectorStoreIndex(documents)
     index.delete_nodes([document.node_id for document in documents])
-    assert nodes_of_index(index) == []
+    assert [*each_node_of_index(index)] == []
 
 
 @pytest.mark.parametrize("override", [False, True])

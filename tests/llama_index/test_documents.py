@@ -16,8 +16,10 @@ from llama_index.core.schema import BaseNode, ImageNode, MediaResource, NodeRela
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.llama_index.documents import NodeCorpus, merge_nodes
+from rlm_integrations.llama_index.documents import NodeCorpus
 from rlm_integrations.llama_index.node_text import beside_text
+
+from .merging import merge_nodes
 
 
 @pytest.fixture(scope="module")

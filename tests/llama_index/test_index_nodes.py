@@ -23,7 +23,7 @@ from llama_index.core.indices.property_graph import ImplicitPathExtractor
 from llama_index.core.node_parser import HierarchicalNodeParser, get_leaf_nodes
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.index_nodes import each_node_of_index
 
 from .stores import ClosedStore, texts
 
@@ -66,7 +66,7 @@ def test_where_a_model_made_the_keywords_left_out_nodes_are_counted(documents, s
 def test_summaries_of_models_are_no_corpus(documents):
     tree = TreeIndex.from_documents(documents, num_children=2)
     assert len(tree.docstore.docs) > len(documents)
-    assert len(nodes_of_index(tree)) == len(documents)
+    assert len([*each_node_of_index(tree)]) == len(documents)
 
 
 def test_of_a_hierarchy_the_indexed_leaves_are_the_corpus(long_text):
@@ -76,7 +76,7 @@ def test_of_a_hierarchy_the_indexed_leaves_are_the_corpus(long_text):
     storage.docstore.add_documents(nodes)
     leaves = get_leaf_nodes(nodes)
     index = VectorStoreIndex(leaves, storage_context=storage)
-    assert len(nodes_of_index(index)) == len(leaves) < len(nodes)
+    assert len([*each_node_of_index(index)]) == len(leaves) < len(nodes)
     engine = index.as_query_engine(engine="rlm")
     assert [document.text for document in engine._context.core_context.documents] == [long_text]
 
@@ -125,21 +125,21 @@ def test_a_graph_store_that_cannot_list_is_an_error(build_index, documents):
     index = build_index("property_graph", documents)
     index.storage_context.property_graph_store = Closed(graph=index.property_graph_store.graph)
     with pytest.raises(InvalidArgumentError, match=r"PropertyGraphIndex: Closed cannot list its chunks"):
-        nodes_of_index(index)
+        [*each_node_of_index(index)]
 
 
 def test_nodes_missing_from_the_docstore_are_an_error(documents):
     index = SummaryIndex.from_documents(documents)
     index.docstore.delete_document(next(iter(index.docstore.docs)))
     with pytest.raises(InvalidArgumentError, match="1 of its 5 nodes are missing"):
-        nodes_of_index(index)
+        [*each_node_of_index(index)]
 
 
 def test_an_index_loaded_without_its_docstore_is_an_error_that_says_how_to_load_it(build_index, documents):
     struct = build_index("vector", documents).index_struct
     loaded = VectorStoreIndex(index_struct=struct, storage_context=StorageContext.from_defaults())
     with pytest.raises(InvalidArgumentError, match=r"5 of its 5 nodes are missing.*persist_dir=.*documents= or nodes="):
-        nodes_of_index(loaded)
+        [*each_node_of_index(loaded)]
 
 
 @pytest.mark.parametrize(

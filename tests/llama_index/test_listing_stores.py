@@ -8,7 +8,7 @@ from llama_index.core.schema import TextNode
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
-from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.index_nodes import each_node_of_index
 from rlm_integrations.llama_index.node_selection import NodeSelection
 
 from .stores import ClosedStore, TextStore, texts
@@ -60,7 +60,7 @@ def test_a_store_that_lists_only_under_a_condition_is_given_one_that_all_pass(do
     index.delete_nodes(["d3"])
     assert texts(index) == [documents[n].text for n in (0, 1, 2, 4)]
     index.delete_nodes(["d0", "d1", "d2", "d4"])
-    assert nodes_of_index(index) == []
+    assert [*each_node_of_index(index)] == []
 
 
 def test_what_came_of_a_filter_is_told_beside_that_one_was_missing(documents):
@@ -72,7 +72,7 @@ def test_what_came_of_a_filter_is_told_beside_that_one_was_missing(documents):
 
     index = VectorStoreIndex(documents, storage_context=StorageContext.from_defaults(vector_store=Down(kept={})))
     with pytest.raises(InvalidArgumentError, match=r"must be provided\.; ConnectionError: connection refused\); pass"):
-        nodes_of_index(index)
+        [*each_node_of_index(index)]
 
 
 @pytest.mark.parametrize("count", [99, 100, 101, 1_000, 1_234])
@@ -88,7 +88,7 @@ def test_a_store_that_lists_some_unless_it_is_given_a_limit_is_asked_for_all(doc
     store = Limited(kept={})
     index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
     store.kept = {str(i): TextNode(id_=str(i), text=f"Node {i}.") for i in range(count)}
-    assert len(nodes_of_index(index)) == count
+    assert len([*each_node_of_index(index)]) == count
 
 
 @pytest.mark.parametrize("most", [10_000, None])
@@ -103,7 +103,7 @@ def test_a_store_that_keeps_to_a_limit_is_not_read_in_part(documents, most):
     index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
     store.kept = {str(i): TextNode(id_=str(i), text="x") for i in range(10_001)}
     with pytest.raises(InvalidArgumentError, match="possibly truncated" if most else "top_k must be at most 10000"):
-        nodes_of_index(index)
+        [*each_node_of_index(index)]
 
 
 def test_a_store_that_keeps_text_is_listed_in_document_order(documents, long_text):
@@ -113,7 +113,7 @@ def test_a_store_that_keeps_text_is_listed_in_document_order(documents, long_tex
     )
     assert not index.docstore.docs
     storage.vector_store.kept = dict(reversed(storage.vector_store.kept.items()))
-    nodes = nodes_of_index(index)
+    nodes = [*each_node_of_index(index)]
     assert {node.ref_doc_id for node in nodes} == {"a-ledger", "d0", "d1", "d2", "d3", "d4"}
     starts = [node.start_char_idx for node in nodes if node.ref_doc_id == "a-ledger"]
     assert len(starts) > 20
@@ -141,7 +141,7 @@ def test_a_count_equal_to_a_cap_is_possibly_truncated(documents, count):
     index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
     store.kept = {str(i): TextNode(id_=str(i), text="x") for i in range(count)}
     with pytest.raises(InvalidArgumentError, match="possibly truncated"):
-        nodes_of_index(index)
+        [*each_node_of_index(index)]
 
 
 def test_a_store_that_takes_a_limit_and_keeps_to_its_cap_is_possibly_truncated(documents):
@@ -153,7 +153,7 @@ def test_a_store_that_takes_a_limit_and_keeps_to_its_cap_is_possibly_truncated(d
     index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
     store.kept = {str(i): TextNode(id_=str(i), text="x") for i in range(10_001)}
     with pytest.raises(InvalidArgumentError, match="Capped listed 10,000 nodes, a cap, so possibly truncated"):
-        nodes_of_index(index)
+        [*each_node_of_index(index)]
 
 
 def test_a_chunk_whose_next_one_is_not_listed_is_told(documents, long_text):

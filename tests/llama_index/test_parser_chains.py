@@ -21,7 +21,9 @@ from llama_index.core.node_parser import (
 )
 from llama_index.core.schema import BaseNode, IndexNode
 
-from rlm_integrations.llama_index.documents import NodeCorpus, merge_nodes
+from rlm_integrations.llama_index.documents import NodeCorpus
+
+from .merging import merge_nodes
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from llama_index.core.vector_stores import FilterCondition, FilterOperator, Meta
 from llama_index.core.vector_stores.simple import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
-from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.index_nodes import each_node_of_index
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.store_filters import narrowing
 
@@ -56,7 +56,7 @@ def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def everything(index) -> list[BaseNode]:
-    return nodes_of_index(index)
+    return [*each_node_of_index(index)]
 
 
 def one(value: object, operator: FilterOperator = FilterOperator.EQ, key: str = "k") -> MetadataFilter:
@@ -83,7 +83,7 @@ def test_the_nodes_are_those_that_pass_in_python(index, everything, condition, f
     filters = MetadataFilters(filters=parts, condition=condition or FilterCondition.AND)
     selection = NodeSelection(filters)
     expected = [node.node_id for node in everything if selection.passes(node)]
-    listed = nodes_of_index(index, filters)
+    listed = [*each_node_of_index(index, filters)]
     assert [node.node_id for node in listed if selection.passes(node)] == expected
 
 

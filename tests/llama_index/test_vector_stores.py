@@ -18,7 +18,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
-from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.index_nodes import each_node_of_index
 
 # What the stores do to their own libraries; nothing of it passes through this package.
 pytestmark = [
@@ -78,7 +78,7 @@ def corpus_of(engine: RLMQueryEngine) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def test_the_corpus_is_the_documents_themselves(index, documents, long_text):
     assert not index.docstore.docs
-    assert len(nodes_of_index(index)) > 20
+    assert len([*each_node_of_index(index)]) > 20
     corpus = corpus_of(index.as_query_engine(engine="rlm"))
     assert corpus == {doc.doc_id: (doc.text, doc.metadata) for doc in documents} | {"ledger": (long_text, {})}
     assert list(corpus) == ["d0", "d1", "d2", "d3", "d4", "ledger"]
@@ -94,7 +94,9 @@ def test_the_answers_sources_are_nodes_of_the_store_that_travel_as_json(index, f
     assert response.response == "heliotrope under glass"
     assert {source.node.ref_doc_id for source in response.source_nodes} == {"ledger"}
     assert all("heliotrope under glass" in source.text for source in response.source_nodes)
-    assert {source.node_id for source in response.source_nodes} < {node.node_id for node in nodes_of_index(index)}
+    assert {source.node_id for source in response.source_nodes} < {
+        node.node_id for node in [*each_node_of_index(index)]
+    }
     event = json.loads(QueryEndEvent(query="q?", response=response).model_dump_json())
     assert event["response"]["source_nodes"][0]["node"]["embedding"] is None
 
@@ -147,5 +149,5 @@ def test_a_store_is_asked_for_what_its_listing_leaves_out(monkeypatch):
         return nodes
 
     monkeypatch.setattr(type(store), "get_nodes", counted)
-    assert len(nodes_of_index(VectorStoreIndex.from_vector_store(store))) == 10_000
+    assert len([*each_node_of_index(VectorStoreIndex.from_vector_store(store))]) == 10_000
     assert listed == [9_999, 10_000]

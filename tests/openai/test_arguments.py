@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from typing import Any
@@ -97,11 +98,24 @@ def test_a_server_nearby_needs_no_key(base_url: str) -> None:
         ({"model": "t", "input_price": 1.0}, "output_price: missing"),
         ({"model": "t", "output_price": 1.0}, "input_price: missing"),
         ({"model": "t", "input_price": -1.0, "output_price": 1.0}, "negative"),
+        ({"model": 5}, "model: int given; pass the name"),
+        ({"model": "t", "base_url": 8000}, "base_url: int given; pass a str"),
+        ({"model": "t", "max_retries": -1}, "max_retries: -1 given; pass an int of 0 or more"),
+        ({"model": "t", "max_retries": None}, "max_retries: None given"),
+        ({"model": "t", "timeout_s": 0}, "timeout_s: 0 given; pass seconds above 0, or leave it out"),
+        ({"model": "t", "timeout_s": "30"}, "timeout_s: '30' given"),
+        ({"model": "t", "timeout_s": math.nan}, "timeout_s: nan given"),
+        ({"model": "t", "temperature": "low"}, "temperature: 'low' given; pass a number"),
+        ({"model": "t", "max_input_tokens": "32k"}, "max_input_tokens: '32k' given; pass an int of 1 or more"),
+        ({"model": "t", "sees_images": "no"}, "sees_images: 'no' given; pass True or False"),
+        ({"model": "t", "extra_body": "x"}, "extra_body: str given; pass a dict"),
+        ({"model": "t", "extra_headers": ["x"]}, "extra_headers: list given; pass a dict"),
+        ({"model": "t", "extra_headers": {"x": 5}}, r"extra_headers\['x'\]: int given; pass a str"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
-        OpenAIModel(**arguments, base_url="http://localhost:1/v1")
+        OpenAIModel(**{"base_url": "http://localhost:1/v1", **arguments})
 
 
 def test_without_the_sdk_the_error_names_the_extra() -> None:

@@ -63,6 +63,12 @@ async def test_the_tree_of_a_run(spans: Any, way: str) -> None:
     assert all(span.status.status_code is StatusCode.UNSET for span in spans.ended)
 
 
+def test_what_is_no_provider_is_refused_and_leaves_things_as_they_are(spans: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="tracer_provider: str given; pass a TracerProvider"):
+        instrument("http://collector:4318")  # type: ignore[arg-type]
+    assert is_instrumented()
+
+
 async def test_without_contents_no_words_of_anybody_leave(spans: Any) -> None:
     await engine().arun("Was it warm?", CORPUS)
     words = spans.all_words()

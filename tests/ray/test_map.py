@@ -98,11 +98,27 @@ async def test_what_cannot_be_made_or_asked_is_told(cluster: LocalCluster, tmp_p
         await outcomes(rlm_map(broken, ["?"], actors=1, num_cpus=0))
     with pytest.raises(TypeError, match="make_chain returned a int, which has none of arun"):
         await outcomes(rlm_map(lambda: 5, ["?"], actors=1, num_cpus=0))
-    with pytest.raises(InvalidArgumentError, match="at_once: 0 is less than 1"):
-        await outcomes(rlm_map(broken, [], at_once=0))
     (tmp_path / "text").write_text("no journal" * 1000)
     with pytest.raises(InvalidArgumentError, match=r"journal: .*text cannot be used: file is not a database"):
         await outcomes(rlm_map(broken, ["?"], journal=tmp_path / "text"))
+
+
+@pytest.mark.parametrize(
+    ("questions", "options", "words"),
+    [
+        ("Who?", {}, r"questions: str given; pass a list of questions, \[question\]"),  # else each character is asked
+        (7, {}, "questions: int given"),
+        (["Who?"], {"at_once": 0}, "at_once: 0 given; pass an int of 1 or more"),
+        (["Who?"], {"at_once": "2"}, "at_once: '2' given"),
+        (["Who?"], {"tries": None}, "tries: None given"),
+        (["Who?"], {"actors": 1.5}, "actors: 1.5 given"),
+    ],
+)
+async def test_wrong_arguments_are_named(questions: Any, options: dict[str, Any], words: str) -> None:
+    from rlm_integrations.ray import rlm_map
+
+    with pytest.raises(InvalidArgumentError, match=words):
+        await outcomes(rlm_map(lambda: None, questions, **options))
 
 
 async def test_an_outcome_that_cannot_be_brought_here_ends_nothing_else(cluster: LocalCluster) -> None:

@@ -12,8 +12,11 @@ from rlm_integrations import Document, Image, LanguageModel, RLMEngine
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.prompts.texts import first_message, sub_call_messages
+from rlm_integrations.core.run.journalled import model_words
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.openai import OpenAIModel
+from rlm_integrations.pricing.genai import GenaiPricing
 from rlm_integrations.testing import Recorder, ReplayingModel, ScriptedModel, ScriptExhausted
 from rlm_integrations.testing.recording import question_of
 
@@ -130,6 +133,16 @@ def test_a_recorder_is_sync_only_where_its_model_is(tmp_path: Path) -> None:
 
     assert not hasattr(Recorder(OnlyAsync(), tmp_path / "c.jsonl"), "complete_sync")
     assert hasattr(Recorder(ScriptedModel(["a"]), tmp_path / "c.jsonl"), "complete_sync")
+
+
+def test_a_recorder_is_priced_and_told_apart_as_its_model_is(tmp_path: Path) -> None:
+    local = OpenAIModel("gpt-5", base_url="http://localhost:8000/v1", api_key="k")
+    recorder, plain = Recorder(local, tmp_path / "c.jsonl"), Recorder(ScriptedModel(["a"]), tmp_path / "c.jsonl")
+    assert GenaiPricing(recorder).cost_usd(Usage(input_tokens=1_000), "gpt-5") is None  # it is the user's own server
+    assert model_words(recorder) != model_words(Recorder(OpenAIModel("gpt-4", api_key="k"), tmp_path / "c.jsonl"))
+    with pytest.raises(InvalidArgumentError, match="what a call of llm costs is unknown"):
+        RLMEngine(recorder, limits={"max_cost_usd": 1.0})
+    assert not hasattr(plain, "reports_cost")  # which says that its replies show it
 
 
 def test_several_replies_under_one_key_come_in_turn_and_then_again(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_replies_are_handed_out_once_each_across_threads_and_loops() -> None:
     ("replies", "remedy"),
     [
         ("a reply", "pass a list"),
+        (None, "NoneType given; pass a list"),
         (["good", 3], "reply 2 is int"),
         ([ValueError], "the class ValueError; pass an instance"),
         (lambda messages: "x", "always="),

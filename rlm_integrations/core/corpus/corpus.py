@@ -29,8 +29,8 @@ CorpusKind = Literal["none", "str", "documents"]
 class Corpus:
     """An immutable corpus. A single text has kind "str" and is one document with the id "".
 
-    `shared` is the part that was prepared once for many runs (the corpus itself, or the one that a call's
-    own documents were joined to), and `brought` the documents in front of it. Both kinds keep texts as
+    `shared` is the part that was prepared once for many runs (the corpus itself, or with `join_to` the one that a
+    call's own documents were joined to), and `brought` the documents in front of it. Both kinds keep texts as
     they came: CRLF, NUL and lone surrogates included.
 
     One that is `in_messages` is the text of the conversation itself, which the root LM sees anyway.

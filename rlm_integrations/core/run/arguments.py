@@ -1,15 +1,16 @@
-"""The checks of an engine's plain arguments. Each raises InvalidArgumentError, which names the argument."""
+"""The checks of plain arguments of an engine and of its jobs. Each raises InvalidArgumentError, which names one."""
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.sub_tools import SubTool, read_sub_tools
 from rlm_integrations.core.journal.settings import Journal
+from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.wording import value_words
 
@@ -26,6 +27,21 @@ def check_choice(value: object, argument: str, *choices: str) -> None:
     if not isinstance(value, str) or value not in choices:  # a table compares with each, and has no truth
         known = " or ".join(f'"{choice}"' for choice in choices)
         raise InvalidArgumentError(f"{argument}: {value_words(value)} is unknown; pass {known}")
+
+
+def check_counts(*, at_least: int = 1, **arguments: object) -> None:
+    for argument, value in arguments.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+            raise InvalidArgumentError(f"{argument}: {value!r:.80} given; pass an int of {at_least} or more")
+
+
+def check_questions(questions: object) -> None:
+    """Of a str each character would be asked."""
+    given = type(questions).__name__
+    if isinstance(questions, str | bytes | Message) or not isinstance(questions, Iterable):
+        raise InvalidArgumentError(f"questions: {given} given; pass a list of questions, [question] for a single one")
+    if isinstance(questions, dict):
+        raise InvalidArgumentError(f"questions: {given} given; pass a list of questions, as list(questions.values())")
 
 
 def check_texts(**arguments: object) -> None:

@@ -16,6 +16,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.fingerprints import question_hash
 from rlm_integrations.core.journal.samples import numbered, sample
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.run.arguments import check_counts, check_questions
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.twice import new_run
 from rlm_integrations.core.trace.ends_run import boundary, delivering_ends
@@ -41,13 +42,14 @@ class BulkRun:
         *,
         sync: bool,
     ) -> None:
-        _check_concurrency(concurrency)
+        check_counts(concurrency=concurrency)
+        check_questions(questions)
         if on_result is not None and not callable(on_result):
             given = type(on_result).__name__
             raise InvalidArgumentError(f"on_result: {given} given; pass a function(position, result), or leave it out")
         self._plan, self._context, self._concurrency = plan, context, concurrency
         self._on_result, self._sync = on_result, sync
-        self._questions = _listed(questions)
+        self._questions = list(questions)
         self._samples = numbered(_checked_hashes(self._questions, plan.limits.message_chars))
         self._outcomes: list[Outcome | None] = [None] * len(self._questions)
 
@@ -106,20 +108,6 @@ def _cut_off(end: BaseException) -> Outcome | None:
     if had is None:  # it had not begun
         return None
     return had if had.trace.error is None else RunError(had.trace.error, had)
-
-
-def _check_concurrency(given: object) -> None:
-    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        raise InvalidArgumentError(f"concurrency: {given!r:.80} given; pass an int of 1 or more")
-
-
-def _listed(questions: object) -> list[AskedOnce]:
-    given = type(questions).__name__
-    if isinstance(questions, str | bytes | Message) or not isinstance(questions, Iterable):
-        raise InvalidArgumentError(f"questions: {given} given; pass a list of questions, or ask a single one by run()")
-    if isinstance(questions, dict):
-        raise InvalidArgumentError(f"questions: {given} given; pass a list of questions, as list(questions.values())")
-    return list(cast("Iterable[AskedOnce]", questions))
 
 
 def _checked_hashes(questions: Sequence[AskedOnce], message_chars: int) -> list[str]:

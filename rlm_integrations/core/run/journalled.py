@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rlm_integrations.core.calls.threads import RunThreads
@@ -13,7 +13,7 @@ from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.journal.claims import END, CallIdentity
 from rlm_integrations.core.journal.documents import from_kept, to_kept
 from rlm_integrations.core.journal.fingerprints import corpus_hash, question_hash, text_hash, value_hash
-from rlm_integrations.core.journal.node_journal import NodeJournal
+from rlm_integrations.core.journal.node_journal import NodeJournal, Say
 from rlm_integrations.core.journal.rows import Row, trace_json, with_json
 from rlm_integrations.core.journal.run_journal import RunJournal
 from rlm_integrations.core.journal.samples import current_sample
@@ -26,8 +26,6 @@ from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.frozen import frozen
-
-Say = Callable[[str], Awaitable[None]]
 
 
 @frozen

@@ -11,7 +11,8 @@ from importlib.util import find_spec
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.errors import MissingExtraError, SandboxUnavailableError
+from rlm_integrations.core.errors import SandboxUnavailableError
+from rlm_integrations.core.extras import missing_extra
 from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.sandboxes.own_thread import in_own_thread
 from rlm_integrations.sandboxes.patched_sockets import check_sockets
@@ -57,9 +58,7 @@ class WasiSandbox:
         """Raises MissingExtraError, and SandboxUnavailableError where gevent has replaced sockets."""
         check_sockets()
         if not is_installed():
-            raise MissingExtraError(
-                "sandbox='wasi' needs wasmtime, which is not installed: pip install \"rlm-integrations[wasi]\""
-            )
+            raise missing_extra("sandbox: 'wasi'", "wasmtime", extra="wasi")
 
     @property
     def modules(self) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ def test_what_the_data_is_counts_more_than_what_it_is_called() -> None:
         (b"", "image/png", "its data is empty"),
         ("text", "image/png", "its data is str, not bytes"),
         (SVG, "image/svg+xml", "'image/svg+xml' is not a type"),
+        (JPEG, 5, "its mime_type is int, not str"),
         (SVG, "image/png", "its data begins like image/svg+xml"),
         (b"\xef\xbb\xbf <?xml version='1.0'?>" + SVG, "", "its data begins like image/svg+xml"),
         (b"%PDF-1.7", "image/png", "its data begins like application/pdf"),
