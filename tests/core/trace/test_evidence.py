@@ -168,6 +168,44 @@ def test_a_document_that_quotes_another_does_not_name_it() -> None:
     assert source_ids(trace(prompts=(f"[document letter]\n{ends_with_it}",)), corpus) == ("letter",)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "\n\nQuestion: what is it?"),
+        ("Summarise this:\n", ""),
+        ("Read:\n\n", "\nIs it as it should be?"),
+        ("", "\n"),
+    ],
+)
+def test_a_document_that_quotes_another_is_not_named_for_the_few_words_around_the_other(
+    before: str, after: str
+) -> None:
+    report = " ".join((KILN, KILN.replace("Monday", "Friday"), KILN.replace("nine", "noon")))
+    quoting = {
+        "mail": f"As promised, this is what a baker wrote to us in the spring:\n{report}\n\nQuite a year, is it not?",
+        "letter": f"It was of no use. All I had of him was this, before we met:\n\n{report}\nIs it true, do you think?",
+        "file": f"Whatever is said of it elsewhere, this is all of what was sent:\n{report}\n",
+    }
+    corpus = Corpus.of({"report": report, **quoting})
+    assert source_ids(trace(prompts=(f"{before}{report}{after}",)), corpus) == ()
+    for name, text in quoting.items():
+        assert source_ids(trace(prompts=(f"{before}{text}{after}",)), corpus) == (name,)
+
+
+def test_a_part_of_one_form_is_told_apart_by_what_stands_well_within_it_or_at_an_end_of_the_document() -> None:
+    corpus = Corpus.of(
+        {
+            f"c{number}": f"Item {number}. {form(number)} So much of item {number}, and that is all."
+            for number in range(100, 200)
+        }
+    )
+    text = corpus.by_id["c142"].text
+    assert source_ids(trace(printed=text[500:-500]), corpus) == ("c142",)
+    assert source_ids(trace(printed=text[:300]), corpus) == ("c142",)
+    assert source_ids(trace(printed=text[-300:]), corpus) == ("c142",)
+    assert source_ids(trace(printed=text[100:500]), corpus) == ()
+
+
 def test_text_of_the_corpus_that_was_retrieved_or_brought_as_well_is_of_neither() -> None:
     found = [Document("found", f"{KILN} That is what they say, and nobody knows who they are.")]
     assert source_ids(trace(printed=KILN), CORPUS, found) == ()
