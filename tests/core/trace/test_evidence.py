@@ -49,6 +49,14 @@ def test_of_what_was_sent_that_comes_first_whose_reply_the_answer_draws_on() -> 
     assert source_ids(seen, corpus) == ("d0", "d1", "d2", "d3", "d4", "d5")
 
 
+def test_a_call_that_failed_without_a_reply_tells_of_nothing() -> None:
+    seen = trace(prompts=(KILN, OVEN))
+    failed, cut = seen.executions[0].sub_calls
+    failed.error = "ConnectionError: nobody is there"
+    cut.error, cut.reply = "the reply was cut at its limit", "An oven is"
+    assert source_ids(seen, CORPUS) == ("oven",)
+
+
 def test_each_document_is_named_once() -> None:
     seen = trace(printed=KILN * 3, prompts=(KILN, KILN), cited=("kiln", "kiln"))
     assert source_ids(seen, CORPUS) == ("kiln",)
