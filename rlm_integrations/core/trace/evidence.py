@@ -141,7 +141,7 @@ def texts_read(trace: RLMTrace) -> list[str]:
     shown = [
         message.content
         for child in trace.tree()
-        if child.shown_whole and (child is not trace or trace.route == "direct")
+        if child.shown_whole and (child is not trace or trace.route == "direct") and _has_replied(child)
         for message in child.opening
         if message.role == "user"
     ]
@@ -162,6 +162,10 @@ def _seen(trace: RLMTrace) -> list[str]:
 def _was_read(call: SubCall) -> bool:
     """One that failed without a reply may have reached nobody, and the answer has nothing of it."""
     return call.error is None or call.reply is not None
+
+
+def _has_replied(trace: RLMTrace) -> bool:
+    return any(iteration.call.error is None for iteration in trace.iterations)
 
 
 def _executions(trace: RLMTrace) -> list[CodeExecution]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.trace.call_records import ModelCall
+from rlm_integrations.core.trace.call_records import ModelCall, TraceMessage
 from rlm_integrations.core.trace.evidence import Evidence, Found, find_evidence
 from rlm_integrations.core.trace.own_text import STRETCH_CHARS, Place
 from rlm_integrations.core.trace.records import Iteration, RLMTrace
@@ -55,6 +55,18 @@ def test_a_call_that_failed_without_a_reply_tells_of_nothing() -> None:
     failed.error = "ConnectionError: nobody is there"
     cut.error, cut.reply = "the reply was cut at its limit", "An oven is"
     assert source_ids(seen, CORPUS) == ("oven",)
+
+
+def test_what_stood_in_a_first_message_was_read_where_a_reply_came() -> None:
+    seen = trace()
+    seen.route, seen.shown_whole, seen.opening = (
+        "direct",
+        True,
+        [TraceMessage(role="user", content=f"[document kiln]\n{KILN}\nq")],
+    )
+    assert source_ids(seen, CORPUS) == ("kiln",)
+    seen.iterations[0].call.error = "ConnectionError: nobody is there"
+    assert source_ids(seen, CORPUS) == ()
 
 
 def test_each_document_is_named_once() -> None:
