@@ -254,9 +254,10 @@ class RLMEngine(Generic[AnswerT]):
             id: What traces call the session. Default: one is made up.
 
         Raises:
-            InvalidArgumentError: The engine has a journal, which holds no variables of a REPL.
+            InvalidArgumentError: The engine has a journal, which holds no variables of a REPL; or `id` is no str.
         """
         check_sessions(self._plan)
+        check_texts(id=id)
         return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
 
     def ask_in(

@@ -109,7 +109,7 @@ def mapped(call: LlmMap) -> dict[str, Any]:
 
 
 async def _shown(settings, attach, sandbox, context) -> dict[str, str]:
-    """What each use of them prints, or how it fails, in one session."""
+    """What each use of them prints, or how it fails, in one REPL."""
 
     def answer(call):
         match call:
@@ -123,10 +123,10 @@ async def _shown(settings, attach, sandbox, context) -> dict[str, str]:
                 return f"reply to {getattr(call, 'prompt', '')}"
 
     repl = await resolve_sandbox(sandbox).open(context, settings(sub_call_chars=100_000, memory_mb=512))
-    session = attach(repl, answer)
+    live = attach(repl, answer)
     shown: dict[str, str] = {}
     for name, code in FUNCTIONS.items():
-        done = await session.run(code)
+        done = await live.run(code)
         assert isinstance(done, StepDone), (name, done)
         shown[name] = done.output.head + done.output.tail if done.error is None else f"failed: {done.error.message}"
     await repl.close()

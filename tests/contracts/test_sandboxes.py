@@ -15,10 +15,8 @@ from rlm_integrations.sandboxes.wasi import repl as wasi_repl
 from rlm_integrations.testing.sandbox_contract import SandboxContract
 
 GAPS_OF_WASI = {
-    "test_too_much_memory_raises_and_the_session_survives[one text]": (
-        "sizes have 32 bits there: it is an OverflowError"
-    ),
-    "test_too_much_memory_raises_and_the_session_survives[tiny objects]": (
+    "test_too_much_memory_raises_and_the_repl_survives[one text]": ("sizes have 32 bits there: it is an OverflowError"),
+    "test_too_much_memory_raises_and_the_repl_survives[tiny objects]": (
         "linear memory is given back in pieces: 24 MB of 128 are left at once"
     ),
 }

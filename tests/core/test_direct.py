@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def test_the_default_is_code() -> None:
         (QUESTION, "mayor " * 20_000, {}, "more than 16,000"),
         (QUESTION, LETTERS, {"limits": {"direct_tokens": 100}}, "more than 100 (direct_tokens)"),
         (QUESTION, LETTERS, {"limits": {"max_input_tokens": 4_000}}, "half of the root LM's window"),
-        (QUESTION, LETTERS, {"tools": [max]}, "tools"),
+        (QUESTION, LETTERS, {"tools": [math.hypot]}, "tools"),
         (QUESTION, LETTERS, {"system_prompt": "Write code. {sub_calls}"}, "system_prompt tells of code"),
     ],
 )

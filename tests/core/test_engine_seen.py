@@ -6,10 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
-from rlm_integrations import RLMEngine, RLMTrace, Usage
+from rlm_integrations import RLMEngine, RLMTrace, SandboxError, Usage, collect_rlm_traces
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.trace.events import (
     CheckEnded,
@@ -25,6 +26,7 @@ from rlm_integrations.core.trace.events import (
 from rlm_integrations.core.trace.run_errors import RootModelError, RunError
 from rlm_integrations.core.trace.watching import watch_runs
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.testing import ScriptedModel
 
 LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
@@ -150,6 +152,24 @@ def test_a_failed_root_call_hands_back_the_trace_and_what_was_paid() -> None:
     first, failed = caught.value.result.trace.iterations
     assert first.call.error is None
     assert (failed.call.error, failed.reply, failed.execution) == ("ConnectionError: gone", "", None)
+
+
+class Closed(ProcessSandbox):
+    """Opens no REPL."""
+
+    async def open(self, *arguments: Any, **options: Any) -> Any:
+        raise SandboxError("there is no room for another one")
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_repl_that_cannot_be_opened_hands_back_the_trace_and_what_was_paid(sync: bool) -> None:
+    engine = RLMEngine(ScriptedModel([finish("1")], usage=Usage(input_tokens=7)), sandbox=Closed())
+    with collect_rlm_traces() as traces, pytest.raises(SandboxError, match="no room for another one") as caught:
+        engine.run("?", LONG) if sync else asyncio.run(engine.arun("?", LONG))
+    assert caught.value.result is not None
+    assert caught.value.result.usage.input_tokens == 7
+    assert traces == [caught.value.result.trace]
+    assert traces[0].iterations[0].reply == finish("1")
 
 
 def test_around_step_must_execute() -> None:

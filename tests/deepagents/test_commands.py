@@ -42,15 +42,15 @@ async def test_a_step_is_one_command_and_a_call_two_more(
     sandbox, backend = counted
     await (await sandbox.open(Corpus.of("text"), contract_settings())).close()
     take(backend)
-    session = OpenRepl(await sandbox.open(Corpus.of("text"), contract_settings()))
+    live = OpenRepl(await sandbox.open(Corpus.of("text"), contract_settings()))
     assert take(backend) == 1
-    await session.run("x = 1")
-    await session.run("y = 2")
+    await live.run("x = 1")
+    await live.run("y = 2")
     assert take(backend) == 2
-    await session.run("z = llm_query('a')")
+    await live.run("z = llm_query('a')")
     assert take(backend) == 3
-    assert await session.value("print(x, y, z)") == "1 2 a"
-    await session.repl.close()
+    assert await live.value("print(x, y, z)") == "1 2 a"
+    await live.repl.close()
     assert take(backend) == 2
 
 
@@ -58,12 +58,12 @@ async def test_a_step_that_has_to_be_brought_again_is_read_once(backend: Any, wa
     """Of what goes as a file every second one arrives as its half."""
     unreliable: Any = Unreliable(backend, "cuts")
     sandbox = BackendSandbox(unreliable, python=warm_python, unconfined=True)
-    session = OpenRepl(await sandbox.open(Corpus.of("text"), contract_settings()))
+    live = OpenRepl(await sandbox.open(Corpus.of("text"), contract_settings()))
     files = len(unreliable.files)
     for n in range(4):
-        assert await session.value(f"{n} + 1  # {'long ' * 12_000}") == str(n + 1)
+        assert await live.value(f"{n} + 1  # {'long ' * 12_000}") == str(n + 1)
     assert len(unreliable.files) > files + 4
-    await session.repl.close()
+    await live.repl.close()
 
 
 def state(pid: int) -> str:
@@ -82,32 +82,32 @@ threading.Thread(target=spin).start()
 
 
 async def test_what_a_step_left_behind_rests_with_it(warm: BackendSandbox) -> None:
-    session = OpenRepl(await warm.open(Corpus.of("text"), contract_settings()))
-    worker = worker_of(session.repl)
+    live = OpenRepl(await warm.open(Corpus.of("text"), contract_settings()))
+    worker = worker_of(live.repl)
     await until_true(lambda: state(worker) == "T")
-    await session.run(SPINS)
+    await live.run(SPINS)
     await until_true(lambda: state(worker) == "T")
-    seen = int(await session.value("turns"))
-    assert int(await session.value(f"import time\nwhile turns == {seen}: time.sleep(0.001)\nturns")) > seen
-    await session.run("ends = True")
+    seen = int(await live.value("turns"))
+    assert int(await live.value(f"import time\nwhile turns == {seen}: time.sleep(0.001)\nturns")) > seen
+    await live.run("ends = True")
     await until_true(lambda: state(worker) == "T")
-    await session.repl.close()
+    await live.repl.close()
 
 
 async def test_an_interrupt_is_of_its_step_alone(warm: BackendSandbox) -> None:
-    session = OpenRepl(await warm.open(Corpus.of("text"), contract_settings(step_timeout_s=0.2)))
+    live = OpenRepl(await warm.open(Corpus.of("text"), contract_settings(step_timeout_s=0.2)))
     for _ in range(2):
-        assert "0.2 s, the limit of a step" in await session.error("import time\nwhile True: time.sleep(0.01)")
-        assert await session.value("1 + 1") == "2"
-    await session.repl.close()
+        assert "0.2 s, the limit of a step" in await live.error("import time\nwhile True: time.sleep(0.01)")
+        assert await live.value("1 + 1") == "2"
+    await live.repl.close()
 
 
 async def test_the_time_of_a_step_begins_when_it_is_there(warm: BackendSandbox, patient: None) -> None:
     """Not when the command that brought it is over, which then has the call."""
-    session = OpenRepl(await warm.open(Corpus.of("text"), contract_settings(step_timeout_s=0.5)))
-    error = await session.error("import time\ntime.sleep(0.3)\nllm_query('a')\ntime.sleep(0.3)\n")
+    live = OpenRepl(await warm.open(Corpus.of("text"), contract_settings(step_timeout_s=0.5)))
+    error = await live.error("import time\ntime.sleep(0.3)\nllm_query('a')\ntime.sleep(0.3)\n")
     assert "0.5 s, the limit of a step" in error
-    await session.repl.close()
+    await live.repl.close()
 
 
 RAW = """
@@ -134,9 +134,9 @@ os.write(channel, bytes.fromhex({data!r}))
 async def test_what_the_code_says_in_place_of_its_worker_ends_the_repl(
     warm: BackendSandbox, body: bytes, words: str
 ) -> None:
-    session = OpenRepl(await warm.open(Corpus.of("text"), contract_settings()))
-    repl: Any = session.repl
+    live = OpenRepl(await warm.open(Corpus.of("text"), contract_settings()))
+    repl: Any = live.repl
     relay, folder = relay_of(repl), Path(repl.folder)
-    assert words in await session.death(RAW.format(data=body.hex()))
+    assert words in await live.death(RAW.format(data=body.hex()))
     await repl.close()
     await until_true(lambda: not folder.exists() and not Path(f"/proc/{relay}").exists())

@@ -34,15 +34,15 @@ def over(warm_python: str) -> Over:
 
 
 @pytest.mark.parametrize("fault", ["loses commands", "loses answers", "cuts", "slow", "twice"])
-async def test_a_session_over_a_bad_connection(backend: Any, over: Over, fault: str) -> None:
+async def test_a_repl_over_a_bad_connection(backend: Any, over: Over, fault: str) -> None:
     repl = await over(Unreliable(backend, fault)).open(Corpus.of("a" * 1_000), contract_settings())
-    session = OpenRepl(repl, lambda call: "x" * LONG if call.prompt == "long" else echo(call))
+    live = OpenRepl(repl, lambda call: "x" * LONG if call.prompt == "long" else echo(call))
     try:
-        assert await session.value("n = len(context); n") == "1000"
-        assert await session.value("[llm_query(str(i)) for i in range(3)]") == "['0', '1', '2']"
-        assert await session.value("len(llm_query('long'))") == str(LONG)
-        assert await session.value(f"len(llm_query('y' * {LONG})), n") == f"({LONG}, 1000)"
-        assert len(session.calls) == 5
+        assert await live.value("n = len(context); n") == "1000"
+        assert await live.value("[llm_query(str(i)) for i in range(3)]") == "['0', '1', '2']"
+        assert await live.value("len(llm_query('long'))") == str(LONG)
+        assert await live.value(f"len(llm_query('y' * {LONG})), n") == f"({LONG}, 1000)"
+        assert len(live.calls) == 5
     finally:
         await repl.close()
 

@@ -16,7 +16,7 @@ from .conftest import worker_of
 pytest.importorskip("deepagents", reason="deepagents is not installed: pip install 'rlm-integrations[deepagents]'")
 
 GAPS = {
-    f"test_what_a_session_has_not_is_refused_in_words[{code}]": (
+    f"test_what_a_repl_has_not_is_refused_in_words[{code}]": (
         "a machine of others has files; what code may do with them is the provider's affair"
     )
     for code in (

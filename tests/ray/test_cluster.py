@@ -161,8 +161,8 @@ async def test_a_frozen_machine_is_given_up_and_one_that_thaws_leaves_nothing(
     """As in a power cut: nothing answers, and no connection is closed."""
     doomed = cluster.add("127.0.0.4", doomed=10.0)
     sandbox = make(num_cpus=0, resources={"doomed": 1})
-    session = OpenRepl(await sandbox.open(Corpus.of("y" * 100_000), contract_settings()))
-    assert await session.value("print(llm_query('x'))") == "x"
+    live = OpenRepl(await sandbox.open(Corpus.of("y" * 100_000), contract_settings()))
+    assert await live.value("print(llm_query('x'))") == "x"
     ours = helpers_on(doomed)
     assert ours
     frozen = [raylet(doomed), *below(raylet(doomed))]
@@ -171,7 +171,7 @@ async def test_a_frozen_machine_is_given_up_and_one_that_thaws_leaves_nothing(
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
     try:
-        reason = await session.death("print(1)")
+        reason = await live.death("print(1)")
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
@@ -179,9 +179,9 @@ async def test_a_frozen_machine_is_given_up_and_one_that_thaws_leaves_nothing(
         "the machine that ran it (127.0.0.4) did not answer for 1.5 s",
         "the machine that ran it (127.0.0.4) was lost, or its pool was killed",
     )
-    assert await session.death("print(1)") == reason
+    assert await live.death("print(1)") == reason
     await gone(ours)
-    await session.repl.close()
+    await live.repl.close()
     cluster.remove(doomed)
 
 
@@ -192,10 +192,10 @@ async def test_a_machine_that_is_lost_amid_a_step_ends_it(
     address = {"its raylet is killed": "127.0.0.5", "it is removed": "127.0.0.6"}[harm]
     doomed = cluster.add(address, doomed=10.0)
     sandbox = make(num_cpus=0, resources={"doomed": 1})
-    session = OpenRepl(await sandbox.open(Corpus.of("y" * 100_000), contract_settings()), lambda call: None)
+    live = OpenRepl(await sandbox.open(Corpus.of("y" * 100_000), contract_settings()), lambda call: None)
     ours = helpers_on(doomed)
     assert ours
-    events = session.events("llm_query('never answered')")
+    events = live.events("llm_query('never answered')")
     assert isinstance(await anext(events), HostCall)
     if harm == "it is removed":
         await asyncio.to_thread(cluster.remove, doomed)
@@ -206,7 +206,7 @@ async def test_a_machine_that_is_lost_amid_a_step_ends_it(
         lost = await anext(events)
     assert lost.reason.startswith(f"the machine that ran it ({address}) was lost")
     await gone(ours)
-    await session.repl.close()
+    await live.repl.close()
     with pytest.raises(SandboxError, match=r"the Ray cluster has no machine for REPLs|started the REPL"):
         await sandbox.open(Corpus.of("text"), contract_settings())
     if harm != "it is removed":

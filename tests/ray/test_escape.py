@@ -25,13 +25,13 @@ def sandbox(elsewhere: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def many_a_session() -> bool:
+def many_an_attempt() -> bool:
     """It takes long to open one there. On this machine, in `tests/sandboxes`, each attempt has its own."""
     return True
 
 
 @pytest.fixture
-async def open_session(elsewhere: Sandbox) -> AsyncIterator[Callable[..., Any]]:
+async def open_repl(elsewhere: Sandbox) -> AsyncIterator[Callable[..., Any]]:
     opened: list[Repl] = []
 
     async def open_(context: Any = None, answer: Any = None, **changes: Any) -> OpenRepl:

@@ -58,14 +58,14 @@ def is_for_this_machine(attempt: str) -> bool:
     return "libc.syscall(" not in ATTEMPTS[attempt][0] or os.uname().machine == "x86_64"
 
 
-async def assert_fails(attempt: str, session: OpenRepl, listener: socket.socket) -> None:
+async def assert_fails(attempt: str, live: OpenRepl, listener: socket.socket) -> None:
     code, kind, pattern = ATTEMPTS[attempt]
     places = {"HOST": os.getpid(), "PORT": listener.getsockname()[1]}
     if "CHANNEL" in code:
-        places["CHANNEL"] = await session.value(CHANNEL)
+        places["CHANNEL"] = await live.value(CHANNEL)
     for place, value in places.items():
         code = code.replace(place, str(value))
-    done = await session.run(CHECK + code)
+    done = await live.run(CHECK + code)
     match kind, done:
         case "raises", StepDone(error=error):
             assert error is not None, f"it succeeded: {done.output}"
@@ -77,10 +77,10 @@ async def assert_fails(attempt: str, session: OpenRepl, listener: socket.socket)
     assert not Path("/tmp/rlm-pwned").exists()
     with pytest.raises(BlockingIOError):
         listener.accept()
-    assert await session.value("1 + 1") == "2", "the session lives on"
+    assert await live.value("1 + 1") == "2", "the REPL lives on"
 
 
-async def is_as_it_began(session: OpenRepl, attempt: str) -> bool:
+async def is_as_it_began(live: OpenRepl, attempt: str) -> bool:
     """Whether nothing of the attempt is left: a descriptor, writable code, or an object that will close its channel."""
     touches = re.search("CHANNEL|mprotect", ATTEMPTS[attempt][0])
-    return not touches and len((await session.value(CHANNEL)).split()) == 1
+    return not touches and len((await live.value(CHANNEL)).split()) == 1

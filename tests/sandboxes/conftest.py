@@ -21,11 +21,11 @@ from rlm_integrations.sandboxes.wasi.spare import spares
 from rlm_integrations.wire.settings import ReplSettings
 
 Attach = Callable[..., Any]
-OpenSession = Callable[..., Any]
+ReplOpener = Callable[..., Any]
 
 
 @pytest.fixture
-async def open_session(settings: Callable[..., ReplSettings], attach: Attach) -> AsyncIterator[OpenSession]:
+async def open_repl(settings: Callable[..., ReplSettings], attach: Attach) -> AsyncIterator[ReplOpener]:
     """Opens an OpenRepl over what a user passes as context; all are closed at the end of the test."""
     sandbox = ProcessSandbox()
     opened: list[Repl] = []
@@ -42,7 +42,7 @@ async def open_session(settings: Callable[..., ReplSettings], attach: Attach) ->
 
 
 @pytest.fixture
-async def open_wasi(settings: Callable[..., ReplSettings], attach: Attach) -> AsyncIterator[OpenSession]:
+async def open_wasi(settings: Callable[..., ReplSettings], attach: Attach) -> AsyncIterator[ReplOpener]:
     """The same in the WASI sandbox."""
     opened: list[Repl] = []
 
@@ -127,7 +127,7 @@ def holders(children: Callable[[int], list[int]]) -> Callable[[], list[int]]:
 
 
 @pytest.fixture
-def session_processes(children: Callable[[int], list[int]]) -> Callable[[], list[int]]:
+def repl_processes(children: Callable[[int], list[int]]) -> Callable[[], list[int]]:
     """The processes below this one: the helper, holders and workers."""
 
     def below(pid: int) -> list[int]:

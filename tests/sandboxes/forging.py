@@ -1,4 +1,4 @@
-"""Code for a session that writes to its channel what a worker never would."""
+"""Code for a REPL that writes to its channel what a worker never would."""
 
 from benchmarks.forged import CHANNEL
 

@@ -65,24 +65,24 @@ def run(machine: dict[str, Any]) -> int:
 
 
 async def try_attempts(sandbox: Any) -> dict[str, str | None]:
-    """In the session of the last one where nothing is left of it: in test_escape.py each has its own, too."""
+    """In the REPL of the last one where nothing is left of it: in test_escape.py each has its own, too."""
     tried: dict[str, str | None] = {}
-    session = None
+    live = None
     for attempt in filter(is_for_this_machine, ATTEMPTS):
-        if session is None:
-            session = OpenRepl(await sandbox.open(Corpus.of(None), contract_settings(memory_mb=1024)))
+        if live is None:
+            live = OpenRepl(await sandbox.open(Corpus.of(None), contract_settings(memory_mb=1024)))
         with listening() as listener:
             try:
-                await assert_fails(attempt, session, listener)
+                await assert_fails(attempt, live, listener)
             except (Exception, pytest.fail.Exception):
                 tried[attempt] = traceback.format_exc()
             else:
                 tried[attempt] = None
-        if tried[attempt] or not await is_as_it_began(session, attempt):
-            await session.repl.close()
-            session = None
-    if session is not None:
-        await session.repl.close()
+        if tried[attempt] or not await is_as_it_began(live, attempt):
+            await live.repl.close()
+            live = None
+    if live is not None:
+        await live.repl.close()
     return tried
 
 

@@ -25,7 +25,7 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
 
 
 @pytest.fixture
-async def open_session(
+async def open_repl(
     sandbox: Sandbox, settings: Callable[..., ReplSettings], attach: Callable[..., Any]
 ) -> AsyncIterator[Callable[..., Any]]:
     opened: list[Repl] = []
@@ -39,28 +39,28 @@ async def open_session(
         await repl.close()
 
 
-async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
+async def test_a_worker_that_does_not_read_is_killed(open_repl, monkeypatch):
     monkeypatch.setattr(worker_repl, "MAX_UNREAD_BYTES", 1 << 20)
-    session = await open_session()
-    worker = session.repl.pid
-    async for event in session.events("llm_query('x')"):
+    live = await open_repl()
+    worker = live.repl.pid
+    async for event in live.events("llm_query('x')"):
         if isinstance(event, HostCall):
             os.kill(worker, signal.SIGSTOP)
-            session.repl.reply(event.id, "x" * (8 << 20))
+            live.repl.reply(event.id, "x" * (8 << 20))
         else:
             assert isinstance(event, ReplLost)
             assert event.reason == "it stopped reading the host's replies"
 
 
-async def test_large_calls_wait_while_the_host_holds_too_much(open_session, until, monkeypatch):
+async def test_large_calls_wait_while_the_host_holds_too_much(open_repl, until, monkeypatch):
     monkeypatch.setattr(open_calls, "MAX_OPEN_CALL_BYTES", 1 << 20)
-    session = await open_session(answer=lambda call: 1 if isinstance(call, Reserve) else None)
-    step = asyncio.ensure_future(session.run("print(len(llm_query_batched(['x' * 400_000] * 12)))"))
-    await until(lambda: not session.repl._channel.reads)
-    assert 2 < len(session.calls) < 10
-    session.answer = lambda call: getattr(call, "prompt", 1)
-    for call in list(session.calls):
-        session.repl.reply(call.id, getattr(call.call, "prompt", 1))
+    live = await open_repl(answer=lambda call: 1 if isinstance(call, Reserve) else None)
+    step = asyncio.ensure_future(live.run("print(len(llm_query_batched(['x' * 400_000] * 12)))"))
+    await until(lambda: not live.repl._channel.reads)
+    assert 2 < len(live.calls) < 10
+    live.answer = lambda call: getattr(call, "prompt", 1)
+    for call in list(live.calls):
+        live.repl.reply(call.id, getattr(call.call, "prompt", 1))
     done = await step
     assert isinstance(done, StepDone)
     assert done.output.head == "12\n"

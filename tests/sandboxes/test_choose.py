@@ -40,9 +40,9 @@ async def test_unconfined_runs_with_a_warning_and_with_this_users_rights(setting
     (tmp_path / "note").write_text("readable")
     with pytest.warns(RuntimeWarning, match="runs with this process's rights"):
         repl = await sandbox.open(Corpus.of("text"), settings())
-    session = attach(repl)
-    assert await session.value(f"print(open({str(tmp_path / 'note')!r}).read(), llm_query('x'))") == "readable x"
-    assert (await session.error("'a' * (3 << 30)")).startswith("MemoryError")
+    live = attach(repl)
+    assert await live.value(f"print(open({str(tmp_path / 'note')!r}).read(), llm_query('x'))") == "readable x"
+    assert (await live.error("'a' * (3 << 30)")).startswith("MemoryError")
     await repl.close()
 
 
@@ -140,7 +140,7 @@ def test_anything_else_is_an_error_that_names_the_argument(wrong):
         resolve_sandbox(wrong)
 
 
-async def test_a_session_is_of_the_contracts_types(settings, attach):
+async def test_a_repl_is_of_the_contracts_types(settings, attach):
     repl = await resolve_sandbox("auto").open(Corpus.of("text"), settings())
     done = await attach(repl).run("x = 1\nprint('out')", "answer.update(content='done', ready=True)")
     await repl.close()

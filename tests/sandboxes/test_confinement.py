@@ -49,9 +49,9 @@ def layers() -> dict[str, str]:
 
 
 @pytest.fixture
-async def status(open_session) -> dict[str, str]:
-    session = await open_session()
-    lines = Path(f"/proc/{session.repl.pid}/status").read_text().splitlines()
+async def status(open_repl) -> dict[str, str]:
+    live = await open_repl()
+    lines = Path(f"/proc/{live.repl.pid}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines)
 
 
@@ -89,14 +89,14 @@ async def test_the_kernel_says_what_the_layers_say(status, layers):
     assert layers["capabilities"] == "none"
 
 
-async def test_limits_of_the_layers_are_hard_ones(open_session):
-    session = await open_session()
+async def test_limits_of_the_layers_are_hard_ones(open_repl):
+    live = await open_repl()
     code = (
         "import resource\n[resource.getrlimit(limit) for limit in "
         "(resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE)]"
     )
-    assert await session.value(code) == "[(0, 0), (0, 0), (64, 64)]"
-    soft, hard = map(int, (await session.value("print(*resource.getrlimit(resource.RLIMIT_AS))")).split())
+    assert await live.value(code) == "[(0, 0), (0, 0), (64, 64)]"
+    soft, hard = map(int, (await live.value("print(*resource.getrlimit(resource.RLIMIT_AS))")).split())
     assert 0 < soft <= hard < 2 << 30
 
 
@@ -109,31 +109,31 @@ print(started)
 """
 
 
-async def test_the_layer_of_threads_is_the_kernels_where_it_says_so(open_session, layers, monkeypatch):
+async def test_the_layer_of_threads_is_the_kernels_where_it_says_so(open_repl, layers, monkeypatch):
     monkeypatch.setattr(repl_module, "MAX_THREADS", 1_000)  # the host lets them be
     by_kernel = "by the kernel, and" in layers["threads"]
-    session = await open_session(memory_mb=4096)
-    assert await session.value(NATIVE_THREADS) == str(MOST_TASKS - 2 if by_kernel else 300)
-    other = await open_session(memory_mb=4096)
+    live = await open_repl(memory_mb=4096)
+    assert await live.value(NATIVE_THREADS) == str(MOST_TASKS - 2 if by_kernel else 300)
+    other = await open_repl(memory_mb=4096)
     assert await other.value(NATIVE_THREADS) == str(MOST_TASKS - 2 if by_kernel else 300), "each has its own"
 
 
-async def test_namespaces_of_the_layers_are_not_the_hosts(open_session, layers):
+async def test_namespaces_of_the_layers_are_not_the_hosts(open_repl, layers):
     if os.getuid() != 0:
         pytest.skip("only root may look at the namespaces of a process that is not dumpable")
-    session = await open_session()
+    live = await open_repl()
     own = layers["namespaces"].removeprefix("its own: ").partition(";")[0].split(", ")
     for name in ("user", "mount", "network", "ipc", "uts"):
         link = {"mount": "mnt", "network": "net"}.get(name, name)
-        theirs = os.readlink(f"/proc/{session.repl.pid}/ns/{link}")
+        theirs = os.readlink(f"/proc/{live.repl.pid}/ns/{link}")
         assert (theirs != os.readlink(f"/proc/self/ns/{link}")) == (name in own), name
     if layers["root folder"] == "an empty folder":
-        assert os.listdir(f"/proc/{session.repl.pid}/root") == []
+        assert os.listdir(f"/proc/{live.repl.pid}/root") == []
 
 
-async def test_the_layer_of_privacy_shuts_out_processes_of_the_same_user(open_session):
-    session = await open_session()
-    memory = Path(f"/proc/{session.repl.pid}/maps")
+async def test_the_layer_of_privacy_shuts_out_processes_of_the_same_user(open_repl):
+    live = await open_repl()
+    memory = Path(f"/proc/{live.repl.pid}/maps")
     assert memory.stat().st_uid == 0, "the kernel gives what is not dumpable to root"
     if os.getuid() == 0:
         assert memory.read_text()

@@ -1,4 +1,4 @@
-"""What arrives as `context`, and how a corpus is shared by the sessions over it."""
+"""What arrives as `context`, and how a corpus is shared by the REPLs over it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ODD = "CRLF\r\nNUL\0 lone \ud800 pair \ud83d\ude00 astral 😀 中文 é\x85\u20
 
 @pytest.fixture
 def over(settings, attach):
-    """The value of an expression in a new session over a corpus."""
+    """The value of an expression in a new REPL over a corpus."""
 
     async def value(corpus: Corpus, code: str, retrieved: tuple[Document, ...] = ()) -> str:
         repl = await ProcessSandbox().open(corpus, settings(), retrieved)
@@ -172,25 +172,25 @@ def test_documents_that_are_written_together_are_read_one_by_one(monkeypatch, co
     reader.close()
 
 
-async def test_a_large_corpus_is_sent_once_for_all_sessions(open_session, holders, until):
+async def test_a_large_corpus_is_sent_once_for_all_repls(open_repl, holders, until):
     corpus = Corpus.of([f"document {i} " * 100 for i in range(3_000)])
     before = set(holders())
-    sessions = await asyncio.gather(*(open_session(corpus) for _ in range(8)))
+    opened = await asyncio.gather(*(open_repl(corpus) for _ in range(8)))
     (holder,) = set(holders()) - before
     values = await asyncio.gather(
-        *(session.value("len(context), sum(len(d['text']) for d in context)") for session in sessions)
+        *(live.value("len(context), sum(len(d['text']) for d in context)") for live in opened)
     )
     assert values == [f"(3000, {corpus.chars})"] * 8
-    again = await open_session(corpus)
+    again = await open_repl(corpus)
     assert await again.value("len(context)") == "3000"
     assert set(holders()) - before == {holder}
 
 
-async def test_what_one_session_does_to_its_documents_no_other_sees(open_session):
+async def test_what_one_repl_does_to_its_documents_no_other_sees(open_repl):
     corpus = Corpus.of(["x" * HOLDER_MIN_CHARS, "y"])
-    first = await open_session(corpus)
+    first = await open_repl(corpus)
     await first.value("context.clear()")
-    assert await (await open_session(corpus)).value("len(context)") == "2"
+    assert await (await open_repl(corpus)).value("len(context)") == "2"
 
 
 async def test_the_holder_ends_with_the_corpus(settings, attach, holders, until):
@@ -200,24 +200,24 @@ async def test_the_holder_ends_with_the_corpus(settings, attach, holders, until)
     assert len(set(holders()) - before) == 1
     del corpus
     gc.collect()
-    assert await attach(repl).value("len(context)") == str(HOLDER_MIN_CHARS), "a session that runs keeps it"
+    assert await attach(repl).value("len(context)") == str(HOLDER_MIN_CHARS), "a REPL that runs keeps it"
     await repl.close()
     del repl
     gc.collect()
     await until(lambda: set(holders()) <= before)
 
 
-async def test_a_holder_that_was_killed_is_replaced(open_session, holders):
+async def test_a_holder_that_was_killed_is_replaced(open_repl, holders):
     import os
     import signal
 
     corpus = Corpus.of("x" * HOLDER_MIN_CHARS)
     before = set(holders())
-    session = await open_session(corpus)
+    live = await open_repl(corpus)
     (holder,) = set(holders()) - before
     os.kill(holder, signal.SIGKILL)
-    assert await session.death("while True: pass") == "its process was ended from outside"
-    assert await (await open_session(corpus)).value("len(context)") == str(HOLDER_MIN_CHARS)
+    assert await live.death("while True: pass") == "its process was ended from outside"
+    assert await (await open_repl(corpus)).value("len(context)") == str(HOLDER_MIN_CHARS)
 
 
 class _WaitsForTheLoop(Mapping[str, Any]):
@@ -247,23 +247,23 @@ def held_up():
     metadata.allowed.set()
 
 
-async def test_the_loop_runs_while_a_corpus_is_prepared(open_session, until, held_up):
+async def test_the_loop_runs_while_a_corpus_is_prepared(open_repl, until, held_up):
     metadata, corpus = held_up
-    opening = asyncio.ensure_future(open_session(corpus))
+    opening = asyncio.ensure_future(open_repl(corpus))
     await until(metadata.reached.is_set)
     metadata.allowed.set()
     assert await (await opening).value("context[1]['metadata']") == "{'key': 'value'}"
 
 
-async def test_waiting_for_a_corpus_can_be_given_up_and_it_is_there_for_the_next(open_session, until, held_up, holders):
+async def test_waiting_for_a_corpus_can_be_given_up_and_it_is_there_for_the_next(open_repl, until, held_up, holders):
     before = set(holders())
     metadata, corpus = held_up
-    opening = asyncio.ensure_future(open_session(corpus))
+    opening = asyncio.ensure_future(open_repl(corpus))
     await until(metadata.reached.is_set)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert not metadata.allowed.is_set()
     metadata.allowed.set()
-    assert await (await open_session(corpus)).value("context[1]['text']") == "text"
+    assert await (await open_repl(corpus)).value("context[1]['text']") == "text"
     assert len(set(holders()) - before) == 1, "what was begun was not begun again"

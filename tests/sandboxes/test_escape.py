@@ -34,31 +34,31 @@ def sandbox() -> Sandbox:
 
 
 @pytest.fixture
-def many_a_session() -> bool:
-    """Whether a session is used for the next attempts, too."""
+def many_an_attempt() -> bool:
+    """Whether a REPL is used for the next attempts, too."""
     return False
 
 
 @pytest.fixture
-async def session(sandbox, many_a_session, resting, attach, settings, attempt) -> AsyncIterator[OpenRepl]:
+async def live(sandbox, many_an_attempt, resting, attach, settings, attempt) -> AsyncIterator[OpenRepl]:
     if resting:
         repl = resting.pop()
         repl.join_loop()
     else:
         repl = await sandbox.open(Corpus.of(None), settings(memory_mb=1024))
-    session = attach(repl)
-    yield session
-    if many_a_session and await is_as_it_began(session, attempt) and repl.leave_loop():
+    live = attach(repl)
+    yield live
+    if many_an_attempt and await is_as_it_began(live, attempt) and repl.leave_loop():
         resting.append(repl)
     else:
         await repl.close()
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-async def test_an_attempt_fails(session, listener, attempt):
+async def test_an_attempt_fails(live, listener, attempt):
     if not is_for_this_machine(attempt):
         pytest.skip("the numbers are those of x86_64")
-    await assert_fails(attempt, session, listener)
+    await assert_fails(attempt, live, listener)
 
 
 ALL_CALLS = """
@@ -79,67 +79,67 @@ PROBES = (
 )  # uretprobe and uprobe of x86_64, which the kernel asks no filter about: they kill who is not probed
 
 
-async def test_the_kernel_refuses_all_calls_that_are_not_listed(open_session):
+async def test_the_kernel_refuses_all_calls_that_are_not_listed(open_repl):
     machine = os.uname().machine
     listed = {*allowed_calls(machine).values(), CLONE3, *(PROBES if machine == "x86_64" else ())}
-    session = await open_session()
-    assert await session.value(LIBC + ALL_CALLS.replace("LISTED", str(listed))) == ""
-    assert await session.value("1 + 1") == "2", "the session lives on"
+    live = await open_repl()
+    assert await live.value(LIBC + ALL_CALLS.replace("LISTED", str(listed))) == ""
+    assert await live.value("1 + 1") == "2", "the REPL lives on"
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="x86_64 has a 32-bit way in")
-async def test_the_x32_way_in_kills(open_session):
-    session = await open_session()
-    assert "signal 31" in await session.death(f"{LIBC}libc.syscall(0x40000000 + 39)")
+async def test_the_x32_way_in_kills(open_repl):
+    live = await open_repl()
+    assert "signal 31" in await live.death(f"{LIBC}libc.syscall(0x40000000 + 39)")
 
 
-async def test_only_its_channel_and_dead_streams_are_open(open_session):
-    session = await open_session()
-    found = await session.value(
+async def test_only_its_channel_and_dead_streams_are_open(open_repl):
+    live = await open_repl()
+    found = await live.value(
         "import fcntl\nfor fd in range(1024):\n    try: fcntl.fcntl(fd, fcntl.F_GETFD)\n"
         "    except OSError: pass\n    else: print(fd, end=' ')"
     )
     descriptors = found.split()
     assert descriptors[:3] == ["0", "1", "2"]
     assert len(descriptors) == 4
-    assert await session.value("import os\nos.read(0, 1)") == "b''"
+    assert await live.value("import os\nos.read(0, 1)") == "b''"
 
 
-async def test_the_environment_and_the_command_line_are_empty(open_session, monkeypatch):
+async def test_the_environment_and_the_command_line_are_empty(open_repl, monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "sk-very-secret")
-    session = await open_session()
-    assert await session.value("import os, sys\ndict(os.environ), dict(os.environb), sys.argv") == "({}, {}, [''])"
-    assert await session.value(f"{LIBC}libc.getenv(b'SECRET_KEY')") == "0"
+    live = await open_repl()
+    assert await live.value("import os, sys\ndict(os.environ), dict(os.environb), sys.argv") == "({}, {}, [''])"
+    assert await live.value(f"{LIBC}libc.getenv(b'SECRET_KEY')") == "0"
 
 
-async def test_no_frame_of_the_server_lies_below_the_code(open_session):
-    session = await open_session()
-    names = await session.value(
+async def test_no_frame_of_the_server_lies_below_the_code(open_repl):
+    live = await open_repl()
+    names = await live.value(
         "import sys\nframe = sys._getframe()\nwhile frame:\n    print(frame.f_code.co_name)\n    frame = frame.f_back"
     )
     assert "serve" not in names.split()
     assert "<module>" in names.split()
 
 
-async def test_what_other_runs_brought_is_not_in_memory(open_session):
-    await open_session("the secret of another run: 4711-alpha")
-    session = await open_session("mine")
-    found = await session.value(
+async def test_what_other_runs_brought_is_not_in_memory(open_repl):
+    await open_repl("the secret of another run: 4711-alpha")
+    live = await open_repl("mine")
+    found = await live.value(
         "import gc\nsecret = 'secret of' + ' another'\n"
         "[o for o in gc.get_objects() if isinstance(o, dict) and secret in str(o.get('text', ''))]"
     )
     assert found == "[]"
 
 
-async def test_draws_differ_between_sessions(open_session):
-    draws = {await (await open_session()).value("import random, uuid\nrandom.random(), uuid.uuid4()") for _ in range(3)}
+async def test_draws_differ_between_repls(open_repl):
+    draws = {await (await open_repl()).value("import random, uuid\nrandom.random(), uuid.uuid4()") for _ in range(3)}
     assert len(draws) == 3
 
 
-async def test_threads_pools_and_loops_work(open_session):
-    session = await open_session(memory_mb=1024)
+async def test_threads_pools_and_loops_work(open_repl):
+    live = await open_repl(memory_mb=1024)
     assert (
-        await session.value(
+        await live.value(
             "import threading, time\n"
             "threads = [threading.Thread(target=time.sleep, args=(0.05,)) for _ in range(50)]\n"
             "for t in threads: t.start()\nfor t in threads: t.join()\nprint('joined')\n"
@@ -165,8 +165,8 @@ thread.join()
 """
 
 
-async def test_an_exception_of_a_thread_is_printed_without_the_paths_of_the_machine(open_session):
-    printed = await (await open_session()).value(THREAD_ERROR)
+async def test_an_exception_of_a_thread_is_printed_without_the_paths_of_the_machine(open_repl):
+    printed = await (await open_repl()).value(THREAD_ERROR)
     assert printed.startswith("Exception in thread reader:\nTraceback (most recent call last):\n")
     assert 'File "decoder.py", line ' in printed
     assert 'File "<step 1 block 1>", line ' in printed
@@ -194,9 +194,9 @@ print({name for each in functions if isinstance(each, types.FunctionType) for na
 """
 
 
-async def test_the_folders_of_the_machine_are_nowhere(open_session):
+async def test_the_folders_of_the_machine_are_nowhere(open_repl):
     """In nothing that code commonly prints. `encodings` and what names the others are loaded before."""
-    printed = await (await open_session(max_output_chars=1_000_000)).value(PATHS)
+    printed = await (await open_repl(max_output_chars=1_000_000)).value(PATHS)
     for folder in (sys.prefix, sys.base_prefix, str(Path(json.__file__).parents[1]), str(Path(__file__).parents[2])):
         found = re.findall(rf"{re.escape(folder)}[^'\"]*", printed)
         assert [
@@ -227,18 +227,18 @@ STANDARD_LIBRARY = {
 
 
 @pytest.mark.parametrize("part", STANDARD_LIBRARY)
-async def test_the_standard_library_works(open_session, part):
+async def test_the_standard_library_works(open_repl, part):
     code, expected = STANDARD_LIBRARY[part]
-    assert (await (await open_session()).value(code)).strip("'") == expected.strip("'")
+    assert (await (await open_repl()).value(code)).strip("'") == expected.strip("'")
 
 
-async def test_the_local_time_zone_is_the_hosts(open_session):
+async def test_the_local_time_zone_is_the_hosts(open_repl):
     from datetime import datetime
 
-    session = await open_session()
+    live = await open_repl()
     moment = datetime.fromtimestamp(1_700_000_000).astimezone().isoformat()
     code = "from datetime import datetime\nprint(datetime.fromtimestamp(1_700_000_000).astimezone().isoformat())"
-    assert await session.value(code) == moment
+    assert await live.value(code) == moment
 
 
 PATCHES = {
@@ -262,51 +262,51 @@ PATCHES = {
 
 
 @pytest.mark.parametrize("patch", PATCHES)
-async def test_a_patched_interpreter_still_talks_to_the_host(open_session, patch):
-    session = await open_session()
-    await session.run(PATCHES[patch])
-    assert await session.value("print(llm_query('still here'))") == "still here"
-    assert await session.value("llm_query_batched(['a', 'b'])") == "['a', 'b']"
+async def test_a_patched_interpreter_still_talks_to_the_host(open_repl, patch):
+    live = await open_repl()
+    await live.run(PATCHES[patch])
+    assert await live.value("print(llm_query('still here'))") == "still here"
+    assert await live.value("llm_query_batched(['a', 'b'])") == "['a', 'b']"
 
 
-async def test_an_abort_is_no_recursion(open_session):
-    session = await open_session()  # it cannot send itself the signal, so the C library ends it another way
-    assert "crashed (signal 11, SIGSEGV): C code failed, aborted or" in await session.death("import os\nos.abort()")
+async def test_an_abort_is_no_recursion(open_repl):
+    live = await open_repl()  # it cannot send itself the signal, so the C library ends it another way
+    assert "crashed (signal 11, SIGSEGV): C code failed, aborted or" in await live.death("import os\nos.abort()")
 
 
-async def test_ending_its_own_process_loses_the_session_only(open_session):
-    session, other = await open_session(), await open_session()
-    lost = await session.run("print('before', flush=True)\nimport os\nos._exit(3)")
+async def test_ending_its_own_process_loses_the_repl_only(open_repl):
+    live, other = await open_repl(), await open_repl()
+    lost = await live.run("print('before', flush=True)\nimport os\nos._exit(3)")
     assert isinstance(lost, ReplLost)
     assert lost.reason == "it ended its own process (exit status 3)"
     assert lost.output.head == "before\n"
-    assert isinstance(await session.run("1"), ReplLost)
+    assert isinstance(await live.run("1"), ReplLost)
     assert await other.value("1 + 1") == "2"
 
 
-async def test_breaking_the_session_itself_is_reported(open_session):
-    session = await open_session()
-    await session.run(
+async def test_breaking_the_repl_itself_is_reported(open_repl):
+    live = await open_repl()
+    await live.run(
         "import sys\nframe = sys._getframe()\n"
         "while 'step' not in frame.f_locals: frame = frame.f_back\n"
         "type(frame.f_locals['self']).run = lambda *a: 1 / 0"
     )
-    assert await session.death("1") == "it broke the interpreter that it runs in"
+    assert await live.death("1") == "it broke the interpreter that it runs in"
 
 
-async def test_a_crash_is_reported_as_one(open_session):
-    session = await open_session()
-    assert "crashed (signal 11, SIGSEGV)" in await session.death(f"{LIBC}ctypes.string_at(0)")
+async def test_a_crash_is_reported_as_one(open_repl):
+    live = await open_repl()
+    assert "crashed (signal 11, SIGSEGV)" in await live.death(f"{LIBC}ctypes.string_at(0)")
 
 
 @pytest.mark.parametrize("thread", [False, True])
-async def test_endless_recursion_raises(open_session, thread):
-    session = await open_session()
+async def test_endless_recursion_raises(open_repl, thread):
+    live = await open_repl()
 
     def call(function: str) -> str:
         pooled = f"from concurrent.futures import ThreadPoolExecutor\nThreadPoolExecutor(1).submit({function}).result()"
         return pooled if thread else f"(lambda f, *a: f(*a))({function})"
 
-    assert (await session.error("def f(n): return f(n + 1)\n" + call("f, 0"))).startswith("RecursionError")
+    assert (await live.error("def f(n): return f(n + 1)\n" + call("f, 0"))).startswith("RecursionError")
     nested = "import json\n" + call("json.loads, '[' * 100_000")
-    assert (await session.error(nested)).startswith("RecursionError")
+    assert (await live.error(nested)).startswith("RecursionError")

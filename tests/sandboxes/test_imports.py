@@ -41,7 +41,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def open_with(settings: Callable[..., Any], attach: Callable[..., Any]):
-    """Opens a session in which modules can be imported; all are closed at the end of the test."""
+    """Opens a REPL in which modules can be imported; all are closed at the end of the test."""
     opened: list[Any] = []
 
     async def open_(*imports: str, **changes: Any) -> Any:
@@ -55,30 +55,30 @@ async def open_with(settings: Callable[..., Any], attach: Callable[..., Any]):
 
 
 async def test_a_named_package_is_there_with_what_it_imports_on_use(open_with, shop):
-    session = await open_with("shop")
-    assert await session.value("import shop, shop.prices.table\nshop.price(), shop.prices.table.PRICE") == "(7, 7)"
+    live = await open_with("shop")
+    assert await live.value("import shop, shop.prices.table\nshop.price(), shop.prices.table.PRICE") == "(7, 7)"
     for missing in ("needs_more", "script", "tests", "prices.test_table"):
         name = f"shop.{missing}"
         refusal = (
             f"ModuleNotFoundError: No module named '{name}': not available in the REPL; available: shop, __future__"
         )
-        assert (await session.error(f"import {name}")).startswith(refusal)
-    assert await session.value("hasattr(shop, 'tested')") == "False"
+        assert (await live.error(f"import {name}")).startswith(refusal)
+    assert await live.value("hasattr(shop, 'tested')") == "False"
 
 
 async def test_a_named_submodule_is_there_with_its_own_parts_alone(open_with, shop):
-    session = await open_with("shop.prices")
-    assert await session.value("from shop.prices import table\ntable.PRICE") == "7"
+    live = await open_with("shop.prices")
+    assert await live.value("from shop.prices import table\ntable.PRICE") == "7"
 
 
 async def test_the_hosts_folders_are_not_on_the_path_of_the_models_code(open_with, shop):
-    session = await open_with("shop")
-    assert await session.value(f"import sys\n{str(shop)!r} in sys.path, sys.argv") == "(False, [''])"
+    live = await open_with("shop")
+    assert await live.value(f"import sys\n{str(shop)!r} in sys.path, sys.argv") == "(False, [''])"
 
 
-async def test_modules_of_one_sandbox_are_not_in_another(open_with, open_session, shop):
+async def test_modules_of_one_sandbox_are_not_in_another(open_with, open_repl, shop):
     await open_with("shop")
-    other = await open_session()
+    other = await open_repl()
     assert (await other.error("import shop")).startswith("ModuleNotFoundError: No module named 'shop'")
 
 
@@ -135,13 +135,11 @@ async def test_two_runs_draw_different_random_numbers(open_with):
 
 
 async def test_numpy_is_bounded_and_confined_as_all_code(open_with):
-    session = await open_with("numpy", "shlex", memory_mb=128)
-    assert "MemoryError: Unable to allocate" in await session.error(
-        "import numpy as np\nnp.ones(200 << 20, dtype='u1')"
-    )
-    assert await session.value("kept = np.ones(20 << 20, dtype='u1')\nint(kept.sum())") == str(20 << 20)
+    live = await open_with("numpy", "shlex", memory_mb=128)
+    assert "MemoryError: Unable to allocate" in await live.error("import numpy as np\nnp.ones(200 << 20, dtype='u1')")
+    assert await live.value("kept = np.ones(20 << 20, dtype='u1')\nint(kept.sum())") == str(20 << 20)
     for read in ("np.fromfile('/etc/passwd')", "np.memmap('/etc/passwd')", "np.load('/etc/passwd')"):
-        assert (await session.error(read)).startswith("PermissionError: [Errno 1] Operation not permitted")
+        assert (await live.error(read)).startswith("PermissionError: [Errno 1] Operation not permitted")
 
 
 def test_the_root_lm_is_told_what_it_can_import():

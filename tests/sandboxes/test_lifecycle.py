@@ -61,29 +61,27 @@ async def test_fifty_runs_leave_no_file_and_no_process(settings, attach, open_fi
     await until(lambda: len(set(children(helper_pid())) - processes) <= SPARES)
 
 
-async def test_leaving_a_step_early_kills_the_worker(open_session, until):
-    session = await open_session()
-    step = session.events("print(llm_query('x'))\nwhile True: pass")
+async def test_leaving_a_step_early_kills_the_worker(open_repl, until):
+    live = await open_repl()
+    step = live.events("print(llm_query('x'))\nwhile True: pass")
     assert isinstance(await anext(step), HostCall)
     await step.aclose()
-    await until(lambda: not _alive(session.repl.pid))
-    assert await session.death("1") == "the step was abandoned"
+    await until(lambda: not _alive(live.repl.pid))
+    assert await live.death("1") == "the step was abandoned"
 
 
-async def test_cancelling_the_task_kills_the_worker(open_session, until):
-    session = await open_session(answer=lambda call: None)
-    task = asyncio.ensure_future(session.run("llm_query('never answered')"))
-    await until(lambda: len(session.calls) == 1)
+async def test_cancelling_the_task_kills_the_worker(open_repl, until):
+    live = await open_repl(answer=lambda call: None)
+    task = asyncio.ensure_future(live.run("llm_query('never answered')"))
+    await until(lambda: len(live.calls) == 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: not _alive(session.repl.pid))
+    await until(lambda: not _alive(live.repl.pid))
 
 
-async def test_a_start_that_is_cancelled_leaves_nothing(
-    settings, open_files, children, helper_pid, until, open_session
-):
-    await open_session()
+async def test_a_start_that_is_cancelled_leaves_nothing(settings, open_files, children, helper_pid, until, open_repl):
+    await open_repl()
     files, processes = open_files(), set(children(helper_pid()))
     for delay in (0, 0, 0.001, 0.002, 0.003, 0.004):
         opening = asyncio.ensure_future(ProcessSandbox().open(Corpus.of("text"), settings()))
@@ -96,30 +94,30 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
     await until(lambda: open_files() <= files and len(set(children(helper_pid())) - processes) <= SPARES)
 
 
-async def test_a_killed_helper_is_started_again(open_session, helper_pid, until):
-    session = await open_session()
-    worker, old = session.repl.pid, helper_pid()
+async def test_a_killed_helper_is_started_again(open_repl, helper_pid, until):
+    live = await open_repl()
+    worker, old = live.repl.pid, helper_pid()
     os.kill(old, signal.SIGKILL)
     await until(lambda: not _alive(worker))
-    assert await session.death("1") == "its process was ended from outside"
-    assert await (await open_session()).value("1 + 1") == "2"
+    assert await live.death("1") == "its process was ended from outside"
+    assert await (await open_repl()).value("1 + 1") == "2"
     assert helper_pid() != old
 
 
 @pytest.mark.parametrize("context", ["text", "x" * 70_000], ids=["from the helper", "from a holder"])
-async def test_a_killed_worker_is_told_and_the_next_one_begins(open_session, until, context):
-    session = await open_session(context, answer=lambda call: None)
-    os.kill(session.repl.pid, signal.SIGKILL)  # between steps
-    await until(lambda: not _alive(session.repl.pid))
+async def test_a_killed_worker_is_told_and_the_next_one_begins(open_repl, until, context):
+    live = await open_repl(context, answer=lambda call: None)
+    os.kill(live.repl.pid, signal.SIGKILL)  # between steps
+    await until(lambda: not _alive(live.repl.pid))
     words = "it was killed (signal 9), most likely because the machine was short of memory"
-    assert await session.death("1") == words
-    session = await open_session(context, answer=lambda call: None)
-    step = asyncio.ensure_future(session.run("print('begun')\nllm_query('never answered')"))
-    await until(lambda: bool(session.calls))
-    os.kill(session.repl.pid, signal.SIGKILL)  # amid a step
+    assert await live.death("1") == words
+    live = await open_repl(context, answer=lambda call: None)
+    step = asyncio.ensure_future(live.run("print('begun')\nllm_query('never answered')"))
+    await until(lambda: bool(live.calls))
+    os.kill(live.repl.pid, signal.SIGKILL)  # amid a step
     lost = await step
     assert (lost.reason, lost.output.head) == (words, "begun\n")
-    assert await (await open_session(context)).value("1 + 1") == "2"
+    assert await (await open_repl(context)).value("1 + 1") == "2"
 
 
 async def test_a_killed_holder_is_started_again(settings, attach, children, helper_pid, until):
@@ -154,7 +152,7 @@ async def test_a_helper_that_is_killed_amid_starts_is_started_again_or_told(sett
         await repl.close()
 
 
-async def test_a_loop_closed_over_an_open_session_ends_it(settings, attach, until, recwarn):
+async def test_a_loop_closed_over_an_open_repl_ends_it(settings, attach, until, recwarn):
     workers: list[int] = []
 
     async def leave() -> None:
@@ -176,7 +174,7 @@ async def test_a_loop_closed_over_an_open_session_ends_it(settings, attach, unti
 
 
 @pytest.mark.parametrize("how", ["closed", "ended at rest"])
-async def test_a_session_that_is_over_is_freed_without_a_search_for_garbage(settings, attach, until, how):
+async def test_a_repl_that_is_over_is_freed_without_a_search_for_garbage(settings, attach, until, how):
     """An idle program never searches, and a REPL holds the process that holds its corpus."""
     corpus = Corpus.of("x" * 70_000)
     repl = await ProcessSandbox().open(corpus, settings())
@@ -198,7 +196,7 @@ async def test_a_session_that_is_over_is_freed_without_a_search_for_garbage(sett
         gc.enable()
 
 
-async def test_a_session_that_is_over_and_kept_does_not_keep_its_corpus(settings, attach, until):
+async def test_a_repl_that_is_over_and_kept_does_not_keep_its_corpus(settings, attach, until):
     corpus = Corpus.of("x" * 70_000)
     repl = await ProcessSandbox().open(corpus, settings())
     holder = int(Path(f"/proc/{repl.pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -292,7 +290,7 @@ async def test_nothing_outlives_the_host(run_program, end, until):
     await until(lambda: not any(map(_alive, pids)))
 
 
-def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone(run_program):
+def test_a_fork_of_the_host_leaves_the_repls_of_its_parent_alone(run_program):
     code = (
         "async def main():\n    repl = await opened()\n    await run(repl, 'x = 40')\n    child = os.fork()\n"
         "    if not child: os._exit(0)\n    os.waitpid(child, 0)\n"

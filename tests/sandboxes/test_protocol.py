@@ -112,31 +112,31 @@ class Bystander:
     Each is answered a moment later: at once, and the two would take as much time as the other run.
     """
 
-    def __init__(self, session, until) -> None:
-        self._session, self._until = session, until
+    def __init__(self, live, until) -> None:
+        self._live, self._until = live, until
         self._stopping = False
-        session.answer = self._answer_soon
-        self._step = asyncio.ensure_future(session.run(BYSTANDER))
+        live.answer = self._answer_soon
+        self._step = asyncio.ensure_future(live.run(BYSTANDER))
 
     def _answer_soon(self, call: LlmQuery) -> None:
-        asyncio.get_running_loop().call_later(0.003, self._answer, self._session.calls[-1].id, call.prompt)
+        asyncio.get_running_loop().call_later(0.003, self._answer, self._live.calls[-1].id, call.prompt)
 
     def _answer(self, number: int, prompt: str) -> None:
-        self._session.repl.reply(number, "stop" if self._stopping else prompt)
+        self._live.repl.reply(number, "stop" if self._stopping else prompt)
 
     def has_ended(self) -> bool:
         return self._step.done()
 
     async def is_right(self) -> None:
         """It goes on from here, and comes to the right end."""
-        so_far = len(self._session.calls)
-        await self._until(lambda: len(self._session.calls) > so_far + 3 or self._step.done())
+        so_far = len(self._live.calls)
+        await self._until(lambda: len(self._live.calls) > so_far + 3 or self._step.done())
         self._stopping = True
         done = await self._step
         assert isinstance(done, StepDone), done
         assert done.error is None, done.error
-        assert done.output.head == f"{len(self._session.calls) - 1}\n"
-        assert await self._session.value("sorted(context[:3])") == "['a', 'b', 'c']"
+        assert done.output.head == f"{len(self._live.calls) - 1}\n"
+        assert await self._live.value("sorted(context[:3])") == "['a', 'b', 'c']"
 
 
 BYSTANDER = "n = 0\nwhile llm_query(str(n)) == str(n): n += 1\nprint(n)"
@@ -158,10 +158,10 @@ async def bystander(resting, settings, attach, until) -> AsyncIterator[Bystander
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_a_broken_protocol_loses_the_session_and_nothing_else(open_session, bystander, attack, monkeypatch):
+async def test_a_broken_protocol_loses_the_repl_and_nothing_else(open_repl, bystander, attack, monkeypatch):
     monkeypatch.setattr(long_texts, "MAX_TEXT_BYTES", 8 << 20)
-    session = await open_session(answer=lambda call: None)
-    lost = await session.run(f"{FORGE.replace('STEP', '1')}\n{ATTACKS[attack]}\nwhile True: pass")
+    live = await open_repl(answer=lambda call: None)
+    lost = await live.run(f"{FORGE.replace('STEP', '1')}\n{ATTACKS[attack]}\nwhile True: pass")
     assert isinstance(lost, ReplLost), lost
     assert lost.reason.startswith("it broke the protocol with")
     assert "Traceback" not in lost.reason
@@ -199,72 +199,72 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-async def test_a_flood_ends_with_its_step_and_reaches_nobody_else(open_session, bystander, flood, monkeypatch):
+async def test_a_flood_ends_with_its_step_and_reaches_nobody_else(open_repl, bystander, flood, monkeypatch):
     monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.15)
-    session = await open_session(answer=lambda call: call.query, step_timeout_s=0.2)
+    live = await open_repl(answer=lambda call: call.query, step_timeout_s=0.2)
     code = f"import itertools, threading\n{FORGE.replace('STEP', '1')}\n{FLOODS[flood]}"
-    first = await session.run(code)
+    first = await live.run(code)
     assert isinstance(first, (StepDone, ReplLost))
     assert len(first.output.head) <= 8192
     await bystander.is_right()
-    second = await session.run("1000 + 1")
+    second = await live.run("1000 + 1")
     if isinstance(second, StepDone):
         assert "1001" in second.output.head + second.output.tail
     else:
         assert second.reason
 
 
-async def test_nothing_of_the_servers_and_of_other_runs_is_open_to_a_worker_of_a_holder(open_session):
+async def test_nothing_of_the_servers_and_of_other_runs_is_open_to_a_worker_of_a_holder(open_repl):
     corpus = "x" * 200_000
-    first, second = await open_session(corpus), await open_session(corpus)
-    for session in (first, second):
+    first, second = await open_repl(corpus), await open_repl(corpus)
+    for live in (first, second):
         assert (
-            await session.value(
+            await live.value(
                 "import fcntl, os\nfound = []\n"
                 "for fd in range(1024):\n    try: fcntl.fcntl(fd, fcntl.F_GETFD)\n    except OSError: continue\n"
                 "    found.append(fd)\nprint(len(found), found[:3])"
             )
             == "4 [0, 1, 2]"
         )
-        assert await session.value("len(context)") == "200000"
+        assert await live.value("len(context)") == "200000"
 
 
-async def test_half_a_frame_is_no_frame(open_session):
-    session = await open_session()
+async def test_half_a_frame_is_no_frame(open_repl):
+    live = await open_repl()
     code = f"{FORGE.replace('STEP', '1')}\nraw(struct.pack('>I', 1000) + b'half')\nos._exit(0)"
-    assert await session.death(code) == "it ended its own process (exit status 0)"
+    assert await live.death(code) == "it ended its own process (exit status 0)"
 
 
-async def test_a_closed_channel_is_the_end(open_session):
-    session = await open_session()
+async def test_a_closed_channel_is_the_end(open_repl):
+    live = await open_repl()
     code = f"{FORGE.replace('STEP', '1')}\nos.close(channel)\nllm_query('x')"
-    assert await session.death(code) == "it closed its own connection to the host"
+    assert await live.death(code) == "it closed its own connection to the host"
 
 
-async def test_a_forged_end_costs_the_session(open_session):
-    session = await open_session()
-    done = await session.run(f"{FORGE.replace('STEP', '1')}\nmessage(**done)")
+async def test_a_forged_end_costs_the_repl(open_repl):
+    live = await open_repl()
+    done = await live.run(f"{FORGE.replace('STEP', '1')}\nmessage(**done)")
     assert isinstance(done, StepDone)
-    reason = await session.death("1")
+    reason = await live.death("1")
     assert reason.startswith("it broke the protocol with the end of a"), "the real end belongs to no step"
 
 
-async def test_two_ends_at_once_are_one_too_many(open_session):
-    session = await open_session()
+async def test_two_ends_at_once_are_one_too_many(open_repl):
+    live = await open_repl()
     code = "body = json.dumps(done).encode()\nraw((struct.pack('>I', len(body)) + body) * 2)\nwhile True: pass"
-    done = await session.run(f"{FORGE.replace('STEP', '1')}\n{code}")
+    done = await live.run(f"{FORGE.replace('STEP', '1')}\n{code}")
     assert isinstance(done, StepDone)
-    assert await session.death("1") == "it broke the protocol with the end of a step that was not running"
+    assert await live.death("1") == "it broke the protocol with the end of a step that was not running"
 
 
-async def test_forged_texts_are_cut_to_their_length(open_session):
-    session = await open_session(max_output_chars=1000)
+async def test_forged_texts_are_cut_to_their_length(open_repl):
+    live = await open_repl(max_output_chars=1000)
     forged = (
         "message(t='output', text='h' * 50_000)\n"
         "message(**{**done, 'variables': ['v' * 1_500] * 50, 'output': {'tail': 't' * 50_000, 'cut_chars': 7},"
         " 'error': {'block': 1, 'line': 1, 'source': 's' * 9_000, 'message': 'm' * 9_000, 'kind': 'raised'}})"
     )
-    done = await session.run(f"{FORGE.replace('STEP', '1')}\n{forged}")
+    done = await live.run(f"{FORGE.replace('STEP', '1')}\n{forged}")
     assert isinstance(done, StepDone)
     assert (done.output.head, done.output.tail) == ("h" * 1000, "t" * 1000)
     assert done.output.cut_chars == 49_007

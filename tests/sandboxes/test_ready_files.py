@@ -56,13 +56,13 @@ async def test_many_repls_have_the_documents_of_one_pair_of_files(client: Helper
     corpus = Corpus.of(DOCUMENTS)
     holder = holder_over(client, corpus)
     for retrieved in ([], [Document("hit", "9", {"n": 1})]):
-        session = await open_from(corpus, holder, *retrieved)
+        live = await open_from(corpus, holder, *retrieved)
         seen = f"{[each.id for each in [*corpus.documents, *retrieved]]!r}"
-        assert await session.value("[d['id'] for d in context]") == seen
-        assert await session.value("context[0]['text'], len(context[1]['text']), context[2]['text']") == (
+        assert await live.value("[d['id'] for d in context]") == seen
+        assert await live.value("context[0]['text'], len(context[1]['text']), context[2]['text']") == (
             "('one\\r\\n\\x00', 2000000, '😀')"
         )
-        await session.repl.close()
+        await live.repl.close()
 
 
 async def test_a_helper_that_has_ended_is_started_again_for_the_same_files(

@@ -73,8 +73,8 @@ def test_modules_of_the_standard_library_work_in_a_fork_that_they_are_not_told_o
     assert ended.stderr == f"said\n{shared}\n"
 
 
-async def test_each_repl_draws_chance_of_its_own(open_session):
-    drawn = [await (await open_session("text")).value("import random\nrandom.random()") for _ in range(3)]
+async def test_each_repl_draws_chance_of_its_own(open_repl):
+    drawn = [await (await open_repl("text")).value("import random\nrandom.random()") for _ in range(3)]
     assert len({*drawn}) == 3
 
 
@@ -97,20 +97,20 @@ def test_gathered_code_does_what_it_did() -> None:
         greet(often=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
-async def test_a_first_session_finds_nothing_of_it(open_session):
-    session = await open_session("text")
+async def test_a_first_repl_finds_nothing_of_it(open_repl):
+    live = await open_repl("text")
     code = "import linecache\nsteps = [name for name in linecache.cache if 'step' in name]\n"
-    found = await session.value(code + "print(steps, SHOW_VARS(), 'n' in globals())")
+    found = await live.value(code + "print(steps, SHOW_VARS(), 'n' in globals())")
     assert found == "['<step 1 block 1>'] steps: list[str] 1 False"
 
 
-async def test_an_idle_repl_takes_little_memory_of_its_own(open_session):
+async def test_an_idle_repl_takes_little_memory_of_its_own(open_repl):
     """200 of them are to fit into 600 MB, and 40 over a text of 1 GB into 1,200."""
     if os.getuid() != 0:
         pytest.skip("only root may look at the memory of a process that is not dumpable")
     if resource.getpagesize() != 4096:
         pytest.skip("larger pages are copied whole")
-    session = await open_session("text")
-    lines = Path(f"/proc/{session.repl.pid}/smaps_rollup").read_text().splitlines()
+    live = await open_repl("text")
+    lines = Path(f"/proc/{live.repl.pid}/smaps_rollup").read_text().splitlines()
     private = sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
     assert 0 < private < 2_700, f"{private:,} KiB"

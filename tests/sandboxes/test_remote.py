@@ -108,30 +108,30 @@ def open_on(engine: ThreadEngine) -> Callable[..., Any]:
     return open_
 
 
-def where(session: Any) -> str:
-    return session.repl.host.machine.address
+def where(live: Any) -> str:
+    return live.repl.host.machine.address
 
 
 async def test_each_machine_has_its_share_and_a_place_that_is_free_again_is_taken(open_on: Any) -> None:
-    sessions = [await open_on("text") for _ in range(4)]
-    assert sorted(map(where, sessions)) == ["a", "a", "b", "b"]
+    opened = [await open_on("text") for _ in range(4)]
+    assert sorted(map(where, opened)) == ["a", "a", "b", "b"]
     fifth = asyncio.ensure_future(open_on("text"))
-    await sessions[1].repl.close()
-    assert where(await fifth) == where(sessions[1])
-    for session in [*sessions, fifth.result()]:
-        await session.repl.close()
+    await opened[1].repl.close()
+    assert where(await fifth) == where(opened[1])
+    for live in [*opened, fifth.result()]:
+        await live.repl.close()
 
 
 async def test_a_repl_that_is_dropped_gives_its_place_back(
     open_on: Any, engine: ThreadEngine, until: Callable[..., Any]
 ) -> None:
-    sessions = [await open_on("text") for _ in range(4)]
-    ids = {session.repl.id for session in sessions}
-    del sessions
+    opened = [await open_on("text") for _ in range(4)]
+    ids = {live.repl.id for live in opened}
+    del opened
     gc.collect()
     await until(lambda: {repl for (repl,) in engine.called("close")} == ids)
-    for session in [await open_on("text") for _ in range(4)]:
-        await session.repl.close()
+    for live in [await open_on("text") for _ in range(4)]:
+        await live.repl.close()
 
 
 async def test_a_corpus_is_sent_once_to_each_machine_in_pieces_and_is_forgotten_with_its_last_reference(
@@ -139,17 +139,17 @@ async def test_a_corpus_is_sent_once_to_each_machine_in_pieces_and_is_forgotten_
 ) -> None:
     monkeypatch.setattr(sent_corpora, "PIECE_BYTES", 100_000)
     corpus = Corpus.of({"long": "é" * 2_000_000, "short": "x" * 70_000, "odd": "\ud800"})
-    sessions = await asyncio.gather(*(open_on(corpus) for _ in range(4)))
-    for session in sessions:
-        assert await session.value("[(d['id'], len(d['text']), d['text'][-1]) for d in context]") == (
+    opened = await asyncio.gather(*(open_on(corpus) for _ in range(4)))
+    for live in opened:
+        assert await live.value("[(d['id'], len(d['text']), d['text'][-1]) for d in context]") == (
             "[('long', 2000000, 'é'), ('short', 70000, 'x'), ('odd', 1, '\\ud800')]"
         )
     assert len(engine.called("hold")) == 2
     pieces = engine.called("add")
     assert len(pieces) > 40
     assert max(memoryview(data).nbytes for _, _, _, data in pieces) <= 100_000
-    await asyncio.gather(*(session.repl.close() for session in sessions))
-    del sessions, session, corpus
+    await asyncio.gather(*(live.repl.close() for live in opened))
+    del opened, live, corpus
     gc.collect()
     await until(lambda: len(engine.called("forget")) == 2)
     await until(lambda: not any(pool.pool._holders for pool in engine.pools))
@@ -159,10 +159,10 @@ async def test_what_is_long_besides_the_corpus_crosses_in_pieces_too(
     open_on: Any, engine: ThreadEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sent_corpora, "PIECE_BYTES", 100_000)
-    session = await open_on({"a": "1"}, [Document(f"hit-{n}", "y" * 50_000, {}) for n in range(10)])
-    assert await session.value("len(context), sum(len(d['text']) for d in context)") == "(11, 500001)"
+    live = await open_on({"a": "1"}, [Document(f"hit-{n}", "y" * 50_000, {}) for n in range(10)])
+    assert await live.value("len(context), sum(len(d['text']) for d in context)") == "(11, 500001)"
     assert len(engine.called("add")) == 6
-    await session.repl.close()
+    await live.repl.close()
 
 
 async def test_a_machine_that_is_silent_or_lost_ends_the_step_and_others_go_on(
@@ -183,8 +183,8 @@ async def test_a_machine_that_is_silent_or_lost_ends_the_step_and_others_go_on(
     assert where(third) == where(second), "it is avoided"
     second.repl.host.pool.killed = True
     assert await second.death("1") == f"the machine that ran it ({where(second)}) was lost"
-    for session in (first, second, third):
-        await session.repl.close()
+    for live in (first, second, third):
+        await live.repl.close()
 
 
 async def test_where_a_machine_is_lost_while_a_repl_is_opened_another_opens_it(
@@ -199,8 +199,8 @@ async def test_where_a_machine_is_lost_while_a_repl_is_opened_another_opens_it(
     second.repl.host.pool.killed = True
     fourth = await open_on("text")  # no other is left, and it may have been the pool alone
     assert await fourth.value("context") == "text"
-    for session in (second, third, fourth):
-        await session.repl.close()
+    for live in (second, third, fourth):
+        await live.repl.close()
 
 
 async def test_an_engine_without_machines_and_one_that_fails_are_told_in_words(

@@ -37,12 +37,12 @@ def form(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def mapped_files(session_processes):
+def mapped_files(repl_processes):
     """The processes below this one that map shared texts, with the rights of their mappings."""
 
     def mappings() -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
-        for pid in session_processes():
+        for pid in repl_processes():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # of an earlier test, and it ends now
                 lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
                 if rights := [line.split()[1] for line in lines if "/memfd:rlm-texts" in line]:
@@ -118,9 +118,9 @@ _ = gc.collect()
 """
 
 
-async def test_a_long_text_acts_like_any_other(open_session, form: str):
+async def test_a_long_text_acts_like_any_other(open_repl, form: str):
     text = long_text(form)
-    session = await open_session(text)
+    live = await open_repl(text)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     expected = (
         f"True {digest} {len(text)} {sys.getsizeof(text)} {SHARED_MIN_CHARS} [{SHARED_MIN_CHARS}] {text.count('x')}\n"
@@ -128,17 +128,17 @@ async def test_a_long_text_acts_like_any_other(open_session, form: str):
         f"True True {text > text[1:]} True\n"
         f"{len(text) + 4} True"
     )
-    assert await session.value(EVERYDAY_USE) == expected
-    assert await session.value("len(context)") == str(len(text))  # which was deleted
+    assert await live.value(EVERYDAY_USE) == expected
+    assert await live.value("len(context)") == str(len(text))  # which was deleted
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into a worker")
-async def test_the_sessions_share_one_read_only_mapping(open_session, mapped_files, until):
+async def test_the_repls_share_one_read_only_mapping(open_repl, mapped_files, until):
     before = mapped_files()
     corpus = Corpus.of(long_text("utf-16-le"))
     for _ in range(3):
-        session = await open_session(corpus)
-        assert await session.value("context.count('needle')") == "1"
+        live = await open_repl(corpus)
+        assert await live.value("context.count('needle')") == "1"
 
     def new() -> list[list[str]]:
         return [rights for pid, rights in mapped_files().items() if pid not in before]
@@ -147,10 +147,10 @@ async def test_the_sessions_share_one_read_only_mapping(open_session, mapped_fil
     assert new() == [["r--s"]] * 5
 
 
-async def test_no_session_can_write_to_what_all_share(open_session):
+async def test_no_repl_can_write_to_what_all_share(open_repl):
     corpus = Corpus.of(long_text("ascii"))
-    beside = await open_session(corpus)
-    hostile = await open_session(corpus)
+    beside = await open_repl(corpus)
+    hostile = await open_repl(corpus)
     refused = "-1 13"  # EACCES, from the kernel: the file was opened for reading
     make_writable = f"{LIBC}{CHARACTERS}print(libc.mprotect(ctypes.c_void_p(page), 4096, 3), ctypes.get_errno())"
     assert await hostile.value(make_writable) == refused
@@ -158,10 +158,10 @@ async def test_no_session_can_write_to_what_all_share(open_session):
     assert (await hostile.value(remove)).startswith("-1 ")
     assert "SIGSEGV" in await hostile.death(f"{LIBC}{CHARACTERS}ctypes.memset(page, 0, 4096)")
     forge_length = "import ctypes\nctypes.c_ssize_t.from_address(id(context) + 16).value = 3\nprint(len(context))"
-    hostile = await open_session(corpus)
+    hostile = await open_repl(corpus)
     assert await hostile.value(forge_length) == "3"
-    for session in (beside, await open_session(corpus)):
-        assert await session.value("len(context), context.strip('x')") == f"({len(corpus.text)}, {ENDS['ascii']!r})"
+    for live in (beside, await open_repl(corpus)):
+        assert await live.value("len(context), context.strip('x')") == f"({len(corpus.text)}, {ENDS['ascii']!r})"
 
 
 UNMAP = """
@@ -190,21 +190,21 @@ print(took)
 
 
 @pytest.mark.skipif(not can_seal(), reason="this kernel has no mseal")
-async def test_a_shared_text_stays_where_it_is(open_session):
-    session = await open_session("x" * (100 << 20), memory_mb=64)
-    assert await session.value(f"{LIBC}{CHARACTERS}{UNMAP}") == " ".join(["-1"] * 8)
-    assert await session.value("context.count('x')") == str(100 << 20)
+async def test_a_shared_text_stays_where_it_is(open_repl):
+    live = await open_repl("x" * (100 << 20), memory_mb=64)
+    assert await live.value(f"{LIBC}{CHARACTERS}{UNMAP}") == " ".join(["-1"] * 8)
+    assert await live.value("context.count('x')") == str(100 << 20)
 
 
 @pytest.mark.skipif(not can_seal(), reason="this kernel has no mseal")
-async def test_the_room_of_a_shared_text_is_not_to_be_had(open_session):
-    session = await open_session("x" * (100 << 20), memory_mb=64)
-    assert int(await session.value(f"{LIBC}{CHARACTERS}{TAKE}")) <= 64 + 24, "and what the session has for itself"
+async def test_the_room_of_a_shared_text_is_not_to_be_had(open_repl):
+    live = await open_repl("x" * (100 << 20), memory_mb=64)
+    assert int(await live.value(f"{LIBC}{CHARACTERS}{TAKE}")) <= 64 + 24, "and what the REPL has for itself"
 
 
-async def test_the_memory_limit_is_on_top_of_the_corpus(open_session):
-    session = await open_session("x" * (100 << 20), memory_mb=64)
-    assert await session.value("len(bytes(60 << 20))") == str(60 << 20)
-    assert (await session.error("bytes(100 << 20)")).startswith("MemoryError")
-    assert (await session.error("context + 'x'")).startswith("MemoryError")
-    assert await session.value("context.count('x')") == str(100 << 20)
+async def test_the_memory_limit_is_on_top_of_the_corpus(open_repl):
+    live = await open_repl("x" * (100 << 20), memory_mb=64)
+    assert await live.value("len(bytes(60 << 20))") == str(60 << 20)
+    assert (await live.error("bytes(100 << 20)")).startswith("MemoryError")
+    assert (await live.error("context + 'x'")).startswith("MemoryError")
+    assert await live.value("context.count('x')") == str(100 << 20)

@@ -205,8 +205,8 @@ async def test_what_does_not_run_here_is_compiled_anew(monkeypatch, tmp_path, op
     path.write_bytes(b"of another machine")
     path.chmod(0o600)
     with pytest.warns(RuntimeWarning):
-        session = await open_wasi()
-    assert await session.value("1 + 1") == "2"
+        live = await open_wasi()
+    assert await live.value("1 + 1") == "2"
     assert compiled == [path]
 
 

@@ -108,7 +108,7 @@ def in_threads(ask):
 
 @pytest.fixture(scope="module")
 def resting(wasi_component) -> Iterator[Repl]:
-    """A session beside all of those that are tried, in the loop of each test in turn."""
+    """A REPL beside all of those that are tried, in the loop of each test in turn."""
 
     async def opened() -> Repl:
         repl = await WasiSandbox().open(Corpus.of(None), contract_settings())
@@ -129,11 +129,11 @@ async def other(resting, attach):
 
 @pytest.mark.parametrize("kind", [*RUBBISH, *HARMFUL])
 async def test_rubbish_over_the_one_way_out_harms_nobody_else(open_wasi, other, kind):
-    session = await open_wasi(step_timeout_s=0.3 if kind == "a call without an end" else 1, memory_mb=512)
+    live = await open_wasi(step_timeout_s=0.3 if kind == "a call without an end" else 1, memory_mb=512)
     code = f"call({RUBBISH[kind]!r})" if kind in RUBBISH else HARMFUL[kind]
-    done = await session.run(TOOLS + code)
-    if isinstance(done, StepDone):  # and then it is a session like any other
-        assert await session.value("print(llm_query('still here'))") == "still here"
+    done = await live.run(TOOLS + code)
+    if isinstance(done, StepDone):  # and then it is a REPL like any other
+        assert await live.value("print(llm_query('still here'))") == "still here"
     else:
         assert re.match("it (broke the|stopped|ran for)", done.reason), done
     assert await other.value("print(llm_query('nobody'))") == "nobody"
@@ -183,12 +183,12 @@ async def test_nothing_of_the_machine_can_be_reached(open_wasi, kind):
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
-        session = await open_wasi(step_timeout_s=2)
+        live = await open_wasi(step_timeout_s=2)
         places = {"PORT": str(server.getsockname()[1]), "HOST": str(os.getpid())}
         code = FRESH + ESCAPES[kind]
         for place, value in places.items():
             code = code.replace(place, value)
-        done = await session.run(code)
+        done = await live.run(code)
         assert isinstance(done, ReplLost) or done.error is not None, done
         assert "root:" not in str(done)
         with pytest.raises(BlockingIOError):
@@ -212,10 +212,10 @@ PRINTED = {
 
 
 async def test_what_is_tried_on_the_process_sandbox_fails_here_too(open_wasi):
-    """In one session, and another where one was lost: to open one for each would take ten times as long."""
+    """In one REPL, and another where one was lost: to open one for each would take ten times as long."""
     attempts = _attempts()
     assert len(attempts) > 100
-    session, lost, printed = await open_wasi(memory_mb=256), [], {}
+    live, lost, printed = await open_wasi(memory_mb=256), [], {}
     mode = stat.S_IMODE(os.stat("/etc/passwd").st_mode)
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
@@ -223,10 +223,10 @@ async def test_what_is_tried_on_the_process_sandbox_fails_here_too(open_wasi):
         for name, code in attempts.items():
             for place, value in places.items():
                 code = code.replace(place, value)
-            done = await session.run(code)
+            done = await live.run(code)
             if isinstance(done, ReplLost):
                 lost.append(name)
-                session = await open_wasi(memory_mb=256)
+                live = await open_wasi(memory_mb=256)
             elif done.error is None:
                 printed[name] = (done.output.head + done.output.tail).strip()
             with pytest.raises(BlockingIOError):

@@ -15,7 +15,7 @@ AT_ONCE = 8
 
 
 @pytest.fixture
-async def session(wasi_component, resting, settings, attach):
+async def live(wasi_component, resting, settings, attach):
     if resting:
         repl = resting.pop()
         repl.join_loop()
@@ -28,15 +28,15 @@ async def session(wasi_component, resting, settings, attach):
         await repl.close()
 
 
-async def _shown_where_all_are_open(session, code: str, waves: int = 1) -> str:
+async def _shown_where_all_are_open(live, code: str, waves: int = 1) -> str:
     """What the code shows whose calls are answered only when there are `AT_ONCE` of them; else it would never end."""
     open_: list[HostCall] = []
     seen = 0
     async with asyncio.timeout(20):
-        async for event in session.events(code):
+        async for event in live.events(code):
             match event:
                 case HostCall(call=Reserve()):
-                    session.repl.reply(event.id, 1)
+                    live.repl.reply(event.id, 1)
                 case HostCall():
                     seen += 1
                     open_.append(event)
@@ -44,7 +44,7 @@ async def _shown_where_all_are_open(session, code: str, waves: int = 1) -> str:
                         for each in reversed(open_):
                             call = each.call
                             asked = call.prompt if isinstance(call, LlmQuery) else call.args[0]
-                            session.repl.reply(each.id, f"re {asked}")
+                            live.repl.reply(each.id, f"re {asked}")
                         open_ = []
                 case StepDone(error=error, output=output):
                     assert error is None, error
@@ -125,16 +125,16 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_what_a_pool_asks_is_open_at_once(session, form):
-    assert await _shown_where_all_are_open(session, POOL + NAMES + FORMS[form]) == EXPECTED
+async def test_what_a_pool_asks_is_open_at_once(live, form):
+    assert await _shown_where_all_are_open(live, POOL + NAMES + FORMS[form]) == EXPECTED
 
 
-async def test_two_calls_of_a_task_are_two_waves(session):
+async def test_two_calls_of_a_task_are_two_waves(live):
     code = (
         f"{POOL}{NAMES}def ask(n):\n    first = llm_query(n)\n    return llm_query(first[3:])\n"
         "with ThreadPoolExecutor(20) as pool: print(list(pool.map(ask, names)))"
     )
-    assert await _shown_where_all_are_open(session, code, waves=2) == EXPECTED
+    assert await _shown_where_all_are_open(live, code, waves=2) == EXPECTED
 
 
 ENDS = {
@@ -184,31 +184,31 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_threads_do_what_threads_do(session, end):
+async def test_threads_do_what_threads_do(live, end):
     code, shown = ENDS[end]
-    found = await session.value(POOL + code)
+    found = await live.value(POOL + code)
     assert found.startswith(shown)
     assert "wasi_guest" not in found
     assert "twins.py" not in found
 
 
-async def test_a_wait_that_nothing_can_end_says_so(session):
-    assert "deadlock: this session has one thread" in await session.error("import queue\nqueue.Queue().get()")
-    assert await session.value("1 + 1") == "2"
+async def test_a_wait_that_nothing_can_end_says_so(live):
+    assert "deadlock: this session has one thread" in await live.error("import queue\nqueue.Queue().get()")
+    assert await live.value("1 + 1") == "2"
 
 
-async def test_a_pool_of_tools_has_its_calls_refused_one_by_one(session):
+async def test_a_pool_of_tools_has_its_calls_refused_one_by_one(live):
     def refuse(call):
         return f"found {call.args[0]}" if isinstance(call, CallTool) and call.args[0] != "b" else None
 
-    async for event in session.events(
+    async for event in live.events(
         f"{POOL}with ThreadPoolExecutor() as pool: futures = [pool.submit(lookup, n) for n in 'abc']\n"
         "print([f.exception() or f.result() for f in futures])"
     ):
         match event:
             case HostCall(call=call) if (value := refuse(call)) is not None:
-                session.repl.reply(event.id, value)
+                live.repl.reply(event.id, value)
             case HostCall():
-                session.repl.refuse(event.id, "value", "no such thing")
+                live.repl.refuse(event.id, "value", "no such thing")
             case StepDone(output=output):
                 assert output.head.strip() == "['found a', ValueError('no such thing'), 'found c']"

@@ -1,4 +1,4 @@
-"""Of the WASI sandbox's workers nothing is left behind, and a spare waits for the next session."""
+"""Of the WASI sandbox's workers nothing is left behind, and a spare waits for the next REPL."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ async def test_the_worker_ends_and_no_file_stays_open(
     open_wasi, open_files, until_closed, alive, until, end, short_wasi_grace
 ):
     files = open_files()
-    session = await open_wasi(step_timeout_s=0.2)
-    pid = session.repl.pid
-    await session.run(ENDS[end])
-    await session.repl.close()
+    live = await open_wasi(step_timeout_s=0.2)
+    pid = live.repl.pid
+    await live.run(ENDS[end])
+    await live.repl.close()
     spares.end()
     await until(lambda: not alive(pid))
     await until_closed(files)
 
 
-async def test_a_worker_that_is_killed_is_a_lost_session(open_wasi):
-    session = await open_wasi()
-    os.kill(session.repl.pid, signal.SIGKILL)
-    assert (await session.death("1")).startswith("it was killed (signal 9)")
+async def test_a_worker_that_is_killed_is_a_lost_repl(open_wasi):
+    live = await open_wasi()
+    os.kill(live.repl.pid, signal.SIGKILL)
+    assert (await live.death("1")).startswith("it was killed (signal 9)")
 
 
-async def test_a_loop_closed_over_open_sessions_ends_them(settings, open_files, until_closed, alive, until, recwarn):
+async def test_a_loop_closed_over_open_repls_ends_them(settings, open_files, until_closed, alive, until, recwarn):
     files, pids = open_files(), []
 
     async def leave() -> None:
@@ -130,20 +130,20 @@ async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program,
     await until(lambda: not any(map(alive, pids)))
 
 
-async def test_sessions_share_the_memory_that_they_begin_with(open_wasi):
+async def test_repls_share_the_memory_that_they_begin_with(open_wasi):
     """As wasmtime does where its image is dense: else each has a copy, which is most of what it takes."""
-    session = await open_wasi()
-    maps = Path(f"/proc/{session.repl.pid}/maps").read_text().splitlines()
+    live = await open_wasi()
+    maps = Path(f"/proc/{live.repl.pid}/maps").read_text().splitlines()
     assert [line for line in maps if " rw-p " in line and line.endswith(".cwasm")]
 
 
-async def test_a_spare_takes_the_next_session(open_wasi, until):
+async def test_a_spare_takes_the_next_repl(open_wasi, until):
     await open_wasi()
     await until(lambda: spares._spare is not None)
     _, spare = spares._spare
-    session = await open_wasi()
-    assert session.repl._worker is spare
-    assert await session.value("1 + 1") == "2"
+    live = await open_wasi()
+    assert live.repl._worker is spare
+    assert await live.value("1 + 1") == "2"
 
 
 async def test_a_spare_that_was_killed_is_passed_over(open_wasi, alive, until):

@@ -17,11 +17,11 @@ pytestmark = pytest.mark.usefixtures("wasi_component")
 async def test_it_knows_the_time_and_draws_its_own_chance(open_wasi):
     draws = set()
     for _ in range(2):
-        session = await open_wasi()
-        draws.add(await session.value("import random, uuid, time, os\nrandom.random(), uuid.uuid4(), os.urandom(4)"))
-        assert await session.value("import time, datetime\ndatetime.date.today().year >= 2026") == "True"
-        assert await session.value("import zoneinfo\nstr(zoneinfo.ZoneInfo('Europe/Berlin'))") == "Europe/Berlin"
-        assert await session.value("import os, sys\ndict(os.environ), sys.argv") == "({}, [''])"
+        live = await open_wasi()
+        draws.add(await live.value("import random, uuid, time, os\nrandom.random(), uuid.uuid4(), os.urandom(4)"))
+        assert await live.value("import time, datetime\ndatetime.date.today().year >= 2026") == "True"
+        assert await live.value("import zoneinfo\nstr(zoneinfo.ZoneInfo('Europe/Berlin'))") == "Europe/Berlin"
+        assert await live.value("import os, sys\ndict(os.environ), sys.argv") == "({}, [''])"
     assert len(draws) == 2
 
 
@@ -38,19 +38,19 @@ REFUSED = {
 }
 
 
-async def test_what_it_has_not_is_refused_in_words_and_loses_no_session(open_wasi):
-    session = await open_wasi()
-    await session.value("kept = 42")
+async def test_what_it_has_not_is_refused_in_words_and_loses_no_repl(open_wasi):
+    live = await open_wasi()
+    await live.value("kept = 42")
     for code, words in REFUSED.items():
-        assert words in await session.error(code), code
-    assert await session.value("import uuid\nlen(str(uuid.uuid1())), kept") == "(36, 42)"
-    assert await session.value("import time\n0 <= time.thread_time() <= time.thread_time_ns()") == "True"
+        assert words in await live.error(code), code
+    assert await live.value("import uuid\nlen(str(uuid.uuid1())), kept") == "(36, 42)"
+    assert await live.value("import time\n0 <= time.thread_time() <= time.thread_time_ns()") == "True"
 
 
 async def test_its_warnings_are_shown_as_anywhere(open_wasi):
-    session = await open_wasi()
+    live = await open_wasi()
     code = "import warnings\nfor _ in range(3): warnings.warn('careful')\nwarnings.warn('kept', DeprecationWarning)"
-    assert await session.value(code) == (
+    assert await live.value(code) == (
         "<step 1 block 1>:2: UserWarning: careful\n  for _ in range(3): warnings.warn('careful')\n"
         "<step 1 block 1>:3: DeprecationWarning: kept\n  warnings.warn('kept', DeprecationWarning)"
     )
@@ -60,14 +60,14 @@ THERE = "csv dataclasses decimal difflib enum fractions hashlib heapq json sqlit
 
 
 async def test_what_the_root_lm_is_told_of_its_python_is_true(open_wasi):
-    session = await open_wasi()
+    live = await open_wasi()
     said = WasiSandbox().subset
     assert "Python 3.14" in said
-    assert (await session.value("import sys\nsys.version")).startswith("3.14")
+    assert (await live.value("import sys\nsys.version")).startswith("3.14")
     _, missing = said.removesuffix(" are missing.").split("The modules ")
     for name in missing.replace(" and ", ", ").split(", "):
-        assert f"No module named '{name}'" in await session.error(f"import {name}")
-    assert await session.value(f"import {', '.join(THERE.split())}\n'all there'") == "all there"
+        assert f"No module named '{name}'" in await live.error(f"import {name}")
+    assert await live.value(f"import {', '.join(THERE.split())}\n'all there'") == "all there"
 
 
 def test_the_root_lm_is_told():

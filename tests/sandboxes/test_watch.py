@@ -82,13 +82,13 @@ KEPT_LOOPS = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the process sandbox is Linux's")
 @pytest.mark.parametrize("bound", KEPT_LOOPS)
-async def test_bounds_hold_while_other_code_keeps_the_loop(open_session, monkeypatch, bound):
+async def test_bounds_hold_while_other_code_keeps_the_loop(open_repl, monkeypatch, bound):
     monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.1)
     code, words = KEPT_LOOPS[bound]
-    session = await open_session(step_timeout_s=0.2 if bound == "time" else 20.0, memory_mb=2048)
-    step = asyncio.ensure_future(session.run(code))
+    live = await open_repl(step_timeout_s=0.2 if bound == "time" else 20.0, memory_mb=2048)
+    step = asyncio.ensure_future(live.run(code))
     await asyncio.sleep(0)  # it has begun
-    ended, _, _ = select.select([session.repl._worker.pidfd], [], [], 10)  # the loop does not turn meanwhile
+    ended, _, _ = select.select([live.repl._worker.pidfd], [], [], 10)  # the loop does not turn meanwhile
     assert ended, "nobody has ended the process"
     lost = await step
     assert isinstance(lost, ReplLost)

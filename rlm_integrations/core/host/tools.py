@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
+import keyword
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -34,11 +36,21 @@ def read_tools(functions: Sequence[object]) -> dict[str, Tool]:
         if not callable(function) or not str(name).isidentifier():
             got = type(function).__name__
             raise InvalidArgumentError(f"tools: item {place} is {got}; pass functions with a name and a docstring")
-        if is_own_name(name) or name in tools:
-            why = "is a name of the REPL itself" if is_own_name(name) else "stands twice"
+        if why := "stands twice" if name in tools else _taken(name):
             raise InvalidArgumentError(f"tools: {name!r} {why}; rename the function")
         tools[name] = Tool(function, _describe(function, name))
     return tools
+
+
+def _taken(name: str) -> str | None:
+    """Why no function of the user's can have this name."""
+    if is_own_name(name):
+        return "is a name of the REPL itself"
+    if keyword.iskeyword(name):
+        return "is a word of Python's grammar, which code cannot call"
+    if hasattr(builtins, name):
+        return "is a name of Python itself, which the code of the root LM relies on"
+    return None
 
 
 def _describe(function: Callable[..., Any], name: str) -> ToolDescription:

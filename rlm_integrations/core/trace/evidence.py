@@ -18,7 +18,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.trace.anchors import AnchorIndex
 from rlm_integrations.core.trace.own_text import OwnTextFinder, Place
-from rlm_integrations.core.trace.records import CodeExecution, RLMTrace
+from rlm_integrations.core.trace.records import CodeExecution, RLMTrace, SubCall
 from rlm_integrations.frozen import frozen
 
 _WORD = re.compile(r"\w++")
@@ -131,7 +131,7 @@ def texts_read(trace: RLMTrace) -> list[str]:
     and those of half the replies ("nothing found"); equal ones as they were sent.
     """
     executions = _executions(trace)
-    calls = [call for execution in executions for call in execution.sub_calls]
+    calls = [call for execution in executions for call in execution.sub_calls if _was_read(call)]
     reply_chars = _REPLY_CHARS // max(1, len(calls))
     replies = [_words((call.reply or "")[:reply_chars]) for call in calls]
     common = Counter(word for words in replies for word in words)
@@ -141,7 +141,7 @@ def texts_read(trace: RLMTrace) -> list[str]:
     shown = [
         message.content
         for child in trace.tree()
-        if child.shown_whole and (child is not trace or trace.route == "direct")
+        if child.shown_whole and (child is not trace or trace.route == "direct") and _has_replied(child)
         for message in child.opening
         if message.role == "user"
     ]
@@ -154,9 +154,18 @@ def _seen(trace: RLMTrace) -> list[str]:
         call
         for execution in _executions(trace)
         for call in sorted(execution.sub_calls, key=lambda call: call.number)
-        if call.error is None
+        if _was_read(call)
     ]
     return [image.document_id for call in calls for image in call.images if image.document_id is not None]
+
+
+def _was_read(call: SubCall) -> bool:
+    """One that failed without a reply may have reached nobody, and the answer has nothing of it."""
+    return call.error is None or call.reply is not None
+
+
+def _has_replied(trace: RLMTrace) -> bool:
+    return any(iteration.call.error is None for iteration in trace.iterations)
 
 
 def _executions(trace: RLMTrace) -> list[CodeExecution]:

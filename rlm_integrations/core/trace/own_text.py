@@ -17,6 +17,8 @@ STRETCH_CHARS = 48
 """So much of a document, or all of a shorter one, is told apart from what others may have written."""
 _SCANNED_CHARS = 8_000_000
 """What is scanned, of all texts of a run, in search of anchors: a second. What stands in a document is not counted."""
+_CHANCE_CHARS = STRETCH_CHARS
+"""So much beside what another document holds as well may be the words of a prompt that this one happens to have too."""
 _JUDGED_CHARS, _LETTERS = 256, 8
 """A rule of dashes is nobody's own text: letters and digits are, so many in some characters of a stretch."""
 _COMPARED = 6
@@ -107,7 +109,7 @@ class OwnTextFinder:
             stretch = self._grown(text, at, document, place, floor if once else at, once)
             if stretch is None:
                 continue
-            if self._is_worded(text, stretch):
+            if self._is_worded(text, stretch) and self._is_its_own(text, stretch):
                 while once and stretches and stretches[-1].start >= stretch.start:
                     stretches.pop()  # it stood in several places of a document, and this says in which
                 stretches.append(stretch)
@@ -145,6 +147,31 @@ class OwnTextFinder:
             if sum(map(str.isalnum, text[start : min(stretch.end, start + _JUDGED_CHARS)])) >= _LETTERS:
                 return True
         return False
+
+    def _is_its_own(self, text: str, stretch: _Stretch) -> bool:
+        """Whether more tells it apart than some characters before or after what several documents hold.
+
+        Where a letter quotes a report, the report and a line break after it stand in the letter alone; who was sent the
+        report, with a question below it, has not read the letter. The ends of the document itself are no chance.
+        """
+        start, end = stretch.start, stretch.start + len(text[stretch.start : stretch.end].rstrip())
+        own, after = stretch.document.text, stretch.at + stretch.end - stretch.start
+        if own[: min(stretch.at, _CHANCE_CHARS)].strip():
+            start += _CHANCE_CHARS
+        if own[after : after + _CHANCE_CHARS].strip():
+            end = stretch.end - _CHANCE_CHARS
+        shared = told_apart = False
+        self.looked_at += stretch.end - stretch.start
+        for at, key in self._choice.anchors(text, stretch.start, stretch.end):
+            if (key in self._index.keys) == (key in self._added_index.keys) or self._document_of(key) is None:
+                shared = True
+                if told_apart:
+                    return True
+            elif key not in self._asked and (shared or start <= at):
+                if at + ANCHOR_CHARS <= end:
+                    return True
+                told_apart = True
+        return not shared
 
     def _compare(self, chars: int) -> None:
         self._compared += chars

@@ -39,7 +39,7 @@ _REHEARSALS = 10  # CPython specializes a function that was called about eight t
 _REHEARSED = ReplSettings(depth=1, sub_call_chars=1_000, max_output_chars=1_000, step_timeout_s=5.0, memory_mb=1)
 
 
-class _Session:
+class _GuestRepl:
     """The one of this instance."""
 
     def __init__(self, context: Any, settings: ReplSettings, call: Callable[[str], str]) -> None:
@@ -83,10 +83,10 @@ class _Session:
 
 
 class _Opening:
-    """The corpus on its way, and the session then. componentize-py makes a WitWorld for each call."""
+    """The corpus on its way, and the REPL then. componentize-py makes a WitWorld for each call."""
 
     documents: list[dict[str, Any]] = []  # noqa: RUF012 - of this instance
-    session: _Session | None = None
+    repl: _GuestRepl | None = None
 
 
 class WitWorld(_wit_world.WitWorld):
@@ -107,11 +107,11 @@ class WitWorld(_wit_world.WitWorld):
         random.seed(settings.seed or None)
         sys.argv = [""]  # the runtime empties it
         documents, _Opening.documents = _Opening.documents, []
-        _Opening.session = _Session(_context(documents, said), settings, _host_call)
+        _Opening.repl = _GuestRepl(_context(documents, said), settings, _host_call)
 
     def step(self, blocks: str) -> str:
-        assert _Opening.session is not None
-        done = _Opening.session.step(from_json(blocks))
+        assert _Opening.repl is not None
+        done = _Opening.repl.step(from_json(blocks))
         return to_json(done.to_json())
 
 
@@ -124,13 +124,13 @@ def _context(documents: list[dict[str, Any]], said: Opening) -> Any:
 
 
 def _rehearse() -> None:
-    """Sessions that come and go: what CPython learns when code first runs comes with the snapshot."""
+    """REPLs that come and go: what CPython learns when code first runs comes with the snapshot."""
     main = sys.modules["__main__"]
     names = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
     streams = {name: getattr(sys, name) for name in names}
     for _ in range(_REHEARSALS):
-        _Session("a text", _REHEARSED, lambda request: "").step(["n = len(context)\nprint(n)"])
-        gc.collect()  # so that the next takes its memory: an image with holes is copied to each session, not shared
+        _GuestRepl("a text", _REHEARSED, lambda request: "").step(["n = len(context)\nprint(n)"])
+        gc.collect()  # so that the next takes its memory: an image with holes is copied to each REPL, not shared
     sys.modules["__main__"] = main
     for name, stream in streams.items():
         setattr(sys, name, stream)
@@ -142,7 +142,7 @@ def _prepare() -> None:
     twins.keep(asked_map, host_calls, llm_map, llm_reduce, port, rlm_query, sub_calls)
     preload.preload(whole=True)  # into the image
     preload.guard_imports()
-    surroundings.deny()  # before any session takes what it finds for what is to be
+    surroundings.deny()  # before any REPL takes what it finds for what is to be
     _rehearse()
     gc.collect()
     gc.freeze()

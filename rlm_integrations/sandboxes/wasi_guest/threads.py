@@ -263,16 +263,16 @@ def _checked(seconds: float) -> float:
     return seconds + 0
 
 
-_of_session: list[Tasks] = []
+_of_repl: list[Tasks] = []
 
 
 def _tasks() -> Tasks:
-    return _of_session[-1]
+    return _of_repl[-1]
 
 
 def use(tasks: Tasks) -> None:
-    """The tasks of the session that runs from now on."""
-    _of_session[:] = [tasks]
+    """The tasks of the REPL that runs from now on."""
+    _of_repl[:] = [tasks]
 
 
 def install() -> None:
@@ -281,7 +281,7 @@ def install() -> None:
     in_threading, thread = cast(Any, threading), cast(Any, threading.Thread)
     in_threading.Lock = in_threading._allocate_lock = Lock
     in_threading.RLock = in_threading._PyRLock
-    in_threading.get_ident = lambda: _tasks().ident if _of_session else get_ident()
+    in_threading.get_ident = lambda: _tasks().ident if _of_repl else get_ident()
     in_threading.Condition.wait, thread.start, thread.join, thread.is_alive = _wait, _start, _join, _is_alive
     cast(Any, futures).ThreadPoolExecutor = cast(Any, concurrent.futures.thread).ThreadPoolExecutor = Pool
     cast(Any, futures.Future).done = _is_done

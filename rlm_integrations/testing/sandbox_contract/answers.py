@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.testing.sandbox_contract.contract import Contract, OpenSession
+from rlm_integrations.testing.sandbox_contract.contract import Contract, ReplOpener
 from rlm_integrations.wire.calls import HostCall, Reserve
 from rlm_integrations.wire.steps import Output, StepDone
 
@@ -59,71 +59,71 @@ class AnswerContract(Contract):
     """The variable `answer`: how it ends a run, and when it is refused."""
 
     @pytest.mark.parametrize("case", ANSWERS)
-    async def test_an_answer_ends_the_step(self, open_session: OpenSession, case: str) -> None:
+    async def test_an_answer_ends_the_step(self, open_repl: ReplOpener, case: str) -> None:
         code, expected = ANSWERS[case]
-        session = await open_session()
-        done = await session.run(code, "print('not reached')")
+        live = await open_repl()
+        done = await live.run(code, "print('not reached')")
         assert isinstance(done, StepDone)
         assert (done.answer.ready, done.answer.refused, done.output) == (True, None, Output())
         assert (done.answer.content, done.answer.is_json) == expected
 
     @pytest.mark.parametrize("code", ["FINAL(None)", "answer['content'] = None\nanswer['ready'] = True"])
     async def test_none_is_an_answer_where_the_type_takes_it_and_else_an_empty_one(
-        self, open_session: OpenSession, code: str
+        self, open_repl: ReplOpener, code: str
     ) -> None:
-        session = await open_session(null_answers=True)
-        done = await session.run(code)
+        live = await open_repl(null_answers=True)
+        done = await live.run(code)
         assert (done.answer.ready, done.answer.content, done.answer.is_json) == (True, "null", True)
-        session = await open_session()
-        done = await session.run(code)
+        live = await open_repl()
+        done = await live.run(code)
         assert (done.answer.ready, done.answer.refused) == (False, 'answer["content"] is empty')
 
     @pytest.mark.parametrize("case", REFUSED)
-    async def test_an_answer_that_cannot_be_taken_is_refused(self, open_session: OpenSession, case: str) -> None:
+    async def test_an_answer_that_cannot_be_taken_is_refused(self, open_repl: ReplOpener, case: str) -> None:
         code, reason = REFUSED[case]
-        session = await open_session(answer=lambda call: 1 if isinstance(call, Reserve) else None)
+        live = await open_repl(answer=lambda call: 1 if isinstance(call, Reserve) else None)
         outcome = None
-        async for event in session.events(code):
+        async for event in live.events(code):
             if not isinstance(event, HostCall):
                 outcome = event
             elif isinstance(event.call, Reserve):
-                session.repl.reply(event.id, 1)
+                live.repl.reply(event.id, 1)
             else:
-                session.repl.refuse(event.id, "failed", "no luck")
+                live.repl.refuse(event.id, "failed", "no luck")
         assert isinstance(outcome, StepDone)
         assert not outcome.answer.ready
         assert reason in (outcome.answer.refused or "")
-        done = await session.run("answer['content'] = 'now'", "answer['ready'] = True")
+        done = await live.run("answer['content'] = 'now'", "answer['ready'] = True")
         assert isinstance(done, StepDone)
         assert (done.answer.ready, done.answer.content) == (True, "now")
 
-    async def test_an_iterator_in_a_draft_is_read_once_and_kept(self, open_session: OpenSession) -> None:
-        session = await open_session()
+    async def test_an_iterator_in_a_draft_is_read_once_and_kept(self, open_repl: ReplOpener) -> None:
+        live = await open_repl()
         drafts = [
-            await session.run("answer['content'] = {'names': iter(['a', 'b'])}"),
-            await session.run("answer['content'] = iter(['a', 'b'])"),
-            await session.run("answer = iter(['a', 'b'])"),
+            await live.run("answer['content'] = {'names': iter(['a', 'b'])}"),
+            await live.run("answer['content'] = iter(['a', 'b'])"),
+            await live.run("answer = iter(['a', 'b'])"),
         ]
         assert [done.answer.content for done in drafts] == ['{"names": ["a", "b"]}', '["a", "b"]', '["a", "b"]']
-        assert await session.value("answer") == "{'content': ['a', 'b'], 'ready': False}"
-        done = await session.run("answer['ready'] = True")
+        assert await live.value("answer") == "{'content': ['a', 'b'], 'ready': False}"
+        done = await live.run("answer['ready'] = True")
         assert done.answer.content == '["a", "b"]'
 
     @pytest.mark.parametrize(
         "name", ["name", "variable", "value", "lines", "content", "sum", "_hidden", "context", "kind"]
     )
-    async def test_any_variable_can_be_the_answer_and_is_listed(self, open_session: OpenSession, name: str) -> None:
+    async def test_any_variable_can_be_the_answer_and_is_listed(self, open_repl: ReplOpener, name: str) -> None:
         """Also one that is called as something inside of our functions is."""
-        session = await open_session()
-        await session.run(f"{name} = 'mine'")
-        assert (name in await session.value("print(SHOW_VARS())")) == (name[0] != "_")
-        done = await session.run(f"FINAL_VAR({name!r})")
+        live = await open_repl()
+        await live.run(f"{name} = 'mine'")
+        assert (name in await live.value("print(SHOW_VARS())")) == (name[0] != "_")
+        done = await live.run(f"FINAL_VAR({name!r})")
         assert done.answer.content == "mine"
 
     @pytest.mark.parametrize("name", ["name", "variable", "value", "sum", "str", "class", "TypeError", "nothing"])
-    async def test_what_is_no_variable_cannot_be_the_answer(self, open_session: OpenSession, name: str) -> None:
-        session = await open_session()
+    async def test_what_is_no_variable_cannot_be_the_answer(self, open_repl: ReplOpener, name: str) -> None:
+        live = await open_repl()
         assert (
-            await session.error(f"FINAL_VAR({name!r})")
+            await live.error(f"FINAL_VAR({name!r})")
             == f"NameError: FINAL_VAR: no variable {name!r}; SHOW_VARS() lists them"
         )

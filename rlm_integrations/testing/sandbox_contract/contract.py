@@ -36,7 +36,7 @@ async def until_true(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-class OpenSession(Protocol):
+class ReplOpener(Protocol):
     """Opens a REPL of the sandbox under test, over what a user passes as context. The test's end closes it."""
 
     def __call__(
@@ -84,7 +84,7 @@ class Contract:
                 request.applymarker(pytest.mark.xfail(strict=True, raises=AssertionError, reason=self.gaps[gap]))
 
     @pytest_asyncio.fixture
-    async def open_session(self, sandbox: Sandbox) -> AsyncIterator[OpenSession]:
+    async def open_repl(self, sandbox: Sandbox) -> AsyncIterator[ReplOpener]:
         """Opens REPLs; all are closed at the end of the test."""
         opened: list[Repl] = []
 

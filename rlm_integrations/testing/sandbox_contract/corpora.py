@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.testing.sandbox_contract.contract import Contract, OpenSession
+from rlm_integrations.testing.sandbox_contract.contract import Contract, ReplOpener
 from rlm_integrations.wire.calls import Cite, Retrieve
 
 ODD = "CRLF\r\nNUL\0 astral 😀 中文 é\x85\u2028 end"
@@ -40,47 +40,45 @@ CORPORA: dict[str, tuple[Any, str, str]] = {
 class CorpusContract(Contract):
     """Corpora, retrieved documents and citations."""
 
-    async def test_citations_are_made_with_their_place(self, open_session: OpenSession) -> None:
-        session = await open_session(["Rent is\n 40 marks.", "é Rent is 55."], answer=lambda call: True)
-        assert await session.value("hit = search('55')[0]\nprint(cite('Rent is 40 marks'), cite('55', hit))") == (
+    async def test_citations_are_made_with_their_place(self, open_repl: ReplOpener) -> None:
+        live = await open_repl(["Rent is\n 40 marks.", "é Rent is 55."], answer=lambda call: True)
+        assert await live.value("hit = search('55')[0]\nprint(cite('Rent is 40 marks'), cite('55', hit))") == (
             "Rent is\n 40 marks 55"
         )
-        assert [call.call for call in session.calls] == [
+        assert [call.call for call in live.calls] == [
             Cite("doc-1", 0, 17, "Rent is\n 40 marks"),
             Cite("doc-2", 10, 12, "55"),
         ]
 
-    async def test_a_citation_from_a_text_with_lone_surrogates_is_of_the_original(
-        self, open_session: OpenSession
-    ) -> None:
-        session = await open_session([{"id": "odd\udcff", "text": "ab \ud800 cd"}], answer=lambda call: True)
-        await session.value("cite(context[0]['text'][3:8])")
-        assert session.calls[0].call == Cite("odd\udcff", 3, 7, "\ud800 cd")
+    async def test_a_citation_from_a_text_with_lone_surrogates_is_of_the_original(self, open_repl: ReplOpener) -> None:
+        live = await open_repl([{"id": "odd\udcff", "text": "ab \ud800 cd"}], answer=lambda call: True)
+        await live.value("cite(context[0]['text'][3:8])")
+        assert live.calls[0].call == Cite("odd\udcff", 3, 7, "\ud800 cd")
 
     @pytest.mark.parametrize("kind", CORPORA)
-    async def test_the_corpus_arrives(self, open_session: OpenSession, kind: str) -> None:
+    async def test_the_corpus_arrives(self, open_repl: ReplOpener, kind: str) -> None:
         context, code, shown = CORPORA[kind]
-        assert await (await open_session(context)).value(code) == shown
+        assert await (await open_repl(context)).value(code) == shown
 
-    async def test_retrieved_documents_stand_behind_the_corpus(self, open_session: OpenSession) -> None:
-        session = await open_session({"a": "1"}, retrieved=(Document("hit", "9", {"s": 1}),))
-        assert await session.value("[d['id'] for d in context], context[-1]['metadata']") == "(['a', 'hit'], {'s': 1})"
+    async def test_retrieved_documents_stand_behind_the_corpus(self, open_repl: ReplOpener) -> None:
+        live = await open_repl({"a": "1"}, retrieved=(Document("hit", "9", {"s": 1}),))
+        assert await live.value("[d['id'] for d in context], context[-1]['metadata']") == "(['a', 'hit'], {'s': 1})"
 
-    async def test_retrieve_appends_what_is_new(self, open_session: OpenSession) -> None:
+    async def test_retrieve_appends_what_is_new(self, open_repl: ReplOpener) -> None:
         found: list[Any] = [
             {"id": "new", "text": "fresh \ud800 text", "metadata": {}},
             {"id": "a", "text": "1", "metadata": {}},
         ]
-        session = await open_session(
+        live = await open_repl(
             {"a": "1"}, retriever=True, answer=lambda call: found if isinstance(call, Retrieve) else True
         )
-        assert await session.value(
+        assert await live.value(
             "print([d['id'] for d in retrieve('q')], len(context), len(retrieve('q')), len(context))"
         ) == ("['new', 'a'] 2 2 2")
-        assert await session.value("print(search('fresh')[0].id, cite('fresh', 'new'))") == "new fresh"
+        assert await live.value("print(search('fresh')[0].id, cite('fresh', 'new'))") == "new fresh"
 
-    async def test_a_step_shows_a_passage_once(self, open_session: OpenSession) -> None:
+    async def test_a_step_shows_a_passage_once(self, open_repl: ReplOpener) -> None:
         passage = "The kiln was lit in May, and it burnt on until the river came."
-        session = await open_session({"a": f"{passage} It cooled."})
-        shown = await session.value("print(search('kiln'))\nprint(search('river'))")
+        live = await open_repl({"a": f"{passage} It cooled."})
+        shown = await live.value("print(search('kiln'))\nprint(search('river'))")
         assert shown.count(passage) == 1

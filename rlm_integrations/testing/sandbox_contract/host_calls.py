@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations.testing.sandbox_contract.contract import Contract, OpenSession, contract_settings
+from rlm_integrations.testing.sandbox_contract.contract import Contract, ReplOpener, contract_settings
 from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
 from rlm_integrations.wire.names import helper_names
 from rlm_integrations.wire.steps import StepDone
@@ -57,12 +57,12 @@ BAD_CALLS = {
 class HostCallContract(Contract):
     """Calls of the host: by id, many at once, refused, too many."""
 
-    async def test_calls_are_answered_by_id(self, open_session: OpenSession) -> None:
-        session = await open_session(answer=lambda call: 7 if isinstance(call, Reserve) else call.prompt.upper())
-        assert await session.value("[llm_query('one', 'part'), *llm_query_batched(['two', 'three'])]") == (
+    async def test_calls_are_answered_by_id(self, open_repl: ReplOpener) -> None:
+        live = await open_repl(answer=lambda call: 7 if isinstance(call, Reserve) else call.prompt.upper())
+        assert await live.value("[llm_query('one', 'part'), *llm_query_batched(['two', 'three'])]") == (
             "['ONE\\n\\nPART', 'TWO', 'THREE']"
         )
-        assert [call.call for call in session.calls] == [
+        assert [call.call for call in live.calls] == [
             LlmQuery("one\n\npart"),
             Reserve(2, 8),
             LlmQuery("two", 7, 0),
@@ -70,7 +70,7 @@ class HostCallContract(Contract):
         ]
 
     @pytest.mark.parametrize("case", AWAITED)
-    async def test_what_the_functions_return_can_be_awaited(self, open_session: OpenSession, case: str) -> None:
+    async def test_what_the_functions_return_can_be_awaited(self, open_repl: ReplOpener, case: str) -> None:
         """Models that are used to async tools do so, and the calls have been paid for."""
         code, shown = AWAITED[case]
 
@@ -83,118 +83,116 @@ class HostCallContract(Contract):
                 case _:
                     return call.prompt.upper()
 
-        session = await open_session("text", answer=answer, tools=("shout",))
-        assert await session.value(code) == shown
+        live = await open_repl("text", answer=answer, tools=("shout",))
+        assert await live.value(code) == shown
 
-    async def test_an_error_in_code_that_awaits_has_its_line(self, open_session: OpenSession) -> None:
-        session = await open_session()
-        done = await session.run("import asyncio\nreplies = await asyncio.gather(\n    llm_query('a'),\n    1 / 0,\n)")
+    async def test_an_error_in_code_that_awaits_has_its_line(self, open_repl: ReplOpener) -> None:
+        live = await open_repl()
+        done = await live.run("import asyncio\nreplies = await asyncio.gather(\n    llm_query('a'),\n    1 / 0,\n)")
         assert isinstance(done, StepDone)
         assert done.error is not None
         assert (done.error.line, done.error.source) == (4, "1 / 0,")
 
-    async def test_a_batch_is_open_all_at_once_and_keeps_its_order(self, open_session: OpenSession) -> None:
-        session = await open_session()
+    async def test_a_batch_is_open_all_at_once_and_keeps_its_order(self, open_repl: ReplOpener) -> None:
+        live = await open_repl()
         open_: list[Any] = []
-        async for event in session.events("print(llm_query_batched([str(n) for n in range(50)]))"):
+        async for event in live.events("print(llm_query_batched([str(n) for n in range(50)]))"):
             if isinstance(event, StepDone):
                 assert event.output.head == f"{[str(n) for n in range(50)]}\n"
             elif isinstance(event.call, Reserve):
-                session.repl.reply(event.id, 1)
+                live.repl.reply(event.id, 1)
             else:
                 open_.append(event)
                 if len(open_) == 50:
                     for call in reversed(open_):
-                        session.repl.reply(call.id, call.call.prompt)
+                        live.repl.reply(call.id, call.call.prompt)
         assert len(open_) == 50
 
-    async def test_a_failed_call_of_a_batch_stands_in_its_place(self, open_session: OpenSession) -> None:
-        session = await open_session()
+    async def test_a_failed_call_of_a_batch_stands_in_its_place(self, open_repl: ReplOpener) -> None:
+        live = await open_repl()
         code = (
             "replies = llm_query_batched(['a', 'b'])\nprint(replies)\n[isinstance(r, FailedSubCall) for r in replies]"
         )
-        async for event in session.events(code):
+        async for event in live.events(code):
             if isinstance(event, StepDone):
                 assert event.output.head == "['a', '[sub-call failed: no luck]']\n[False, True]\n"
             elif event.call == LlmQuery("b", 1, 1):
-                session.repl.refuse(event.id, "failed", "no luck")
+                live.repl.refuse(event.id, "failed", "no luck")
             else:
-                session.repl.reply(event.id, getattr(event.call, "prompt", 1))
+                live.repl.reply(event.id, getattr(event.call, "prompt", 1))
 
-    async def test_more_than_a_thousand_calls(self, open_session: OpenSession) -> None:
-        session = await open_session()
+    async def test_more_than_a_thousand_calls(self, open_repl: ReplOpener) -> None:
+        live = await open_repl()
         count = self.calls_one_by_one
-        assert await session.value(f"sum([int(llm_query(str(n))) for n in range({count})])") == str(sum(range(count)))
-        assert await session.value("sum(map(int, llm_query_batched([str(n) for n in range(1_100)])))") == str(
+        assert await live.value(f"sum([int(llm_query(str(n))) for n in range({count})])") == str(sum(range(count)))
+        assert await live.value("sum(map(int, llm_query_batched([str(n) for n in range(1_100)])))") == str(
             sum(range(1_100))
         )
 
-    async def test_refusals_raise_in_the_code(self, open_session: OpenSession) -> None:
-        session = await open_session(tools=("look_up",))
+    async def test_refusals_raise_in_the_code(self, open_repl: ReplOpener) -> None:
+        live = await open_repl(tools=("look_up",))
         kinds = iter(("type", "value", "budget", "failed"))
         code = (
             "for _ in range(4):\n    try: look_up('x', k={'y': [1]})\n"
             "    except (TypeError, ValueError, RuntimeError) as e: print(e)"
         )
-        async for event in session.events(code):
+        async for event in live.events(code):
             if isinstance(event, HostCall):
                 assert event.call == CallTool("look_up", ["x"], {"k": {"y": [1]}})
                 kind = next(kinds)
-                session.repl.refuse(event.id, kind, f"no: {kind}")
+                live.repl.refuse(event.id, kind, f"no: {kind}")
             else:
                 assert isinstance(event, StepDone)
                 assert event.output.head.split("\n") == ["no: type", "no: value", "no: budget", "no: failed", ""]
 
     @pytest.mark.parametrize("code", BAD_CALLS)
-    async def test_a_bad_call_is_an_error_that_says_so(self, open_session: OpenSession, code: str) -> None:
-        session = await open_session(["one text", "another"], tools=("look_up",), answer=lambda call: None)
-        assert (await session.error(code)).startswith(BAD_CALLS[code])
-        assert session.calls == []
+    async def test_a_bad_call_is_an_error_that_says_so(self, open_repl: ReplOpener, code: str) -> None:
+        live = await open_repl(["one text", "another"], tools=("look_up",), answer=lambda call: None)
+        assert (await live.error(code)).startswith(BAD_CALLS[code])
+        assert live.calls == []
 
-    async def test_a_query_and_arguments_that_are_too_long_are_refused_in_words(
-        self, open_session: OpenSession
-    ) -> None:
-        session = await open_session(memory_mb=1024, retriever=True, tools=("look_up",), answer=lambda call: None)
-        error = await session.error("retrieve('x' * 20_001)")
+    async def test_a_query_and_arguments_that_are_too_long_are_refused_in_words(self, open_repl: ReplOpener) -> None:
+        live = await open_repl(memory_mb=1024, retriever=True, tools=("look_up",), answer=lambda call: None)
+        error = await live.error("retrieve('x' * 20_001)")
         assert error == "ValueError: query: 20,001 characters, at most 20,000 are taken; ask for less"
-        error = await session.error("look_up(['x' * 5_000_000], text='x' * 5_000_000)")
+        error = await live.error("look_up(['x' * 5_000_000], text='x' * 5_000_000)")
         assert error.endswith("characters of arguments, at most 10,000,000 are taken; pass less, nothing was sent")
-        assert session.calls == []
+        assert live.calls == []
 
         def length(call: Any) -> int:
             return len(call.args[0])
 
-        session.answer = length
-        assert await session.value("look_up('x' * 9_000_000)") == "9000000"
+        live.answer = length
+        assert await live.value("look_up('x' * 9_000_000)") == "9000000"
 
-    async def test_a_call_with_too_much_text_for_the_host_is_refused_in_words(self, open_session: OpenSession) -> None:
-        session = await open_session(memory_mb=1024, sub_call_chars=100_000_000, answer=lambda call: None)
-        error = await session.error("text = 'x' * 68_000_000\nllm_query(text)")
+    async def test_a_call_with_too_much_text_for_the_host_is_refused_in_words(self, open_repl: ReplOpener) -> None:
+        live = await open_repl(memory_mb=1024, sub_call_chars=100_000_000, answer=lambda call: None)
+        error = await live.error("text = 'x' * 68_000_000\nllm_query(text)")
         assert error == "ValueError: too much to be passed to the host: more than 64 MB of text; pass less"
-        assert await session.value("len(text)") == "68000000"
+        assert await live.value("len(text)") == "68000000"
 
-    async def test_only_a_run_with_sub_calls_has_them(self, open_session: OpenSession) -> None:
-        session = await open_session("text", depth=0)
-        assert (await session.error("llm_query('x')")).startswith("NameError: name 'llm_query' is not defined")
-        assert (await session.error("retrieve('x')")).startswith("NameError: name 'retrieve' is not defined")
+    async def test_only_a_run_with_sub_calls_has_them(self, open_repl: ReplOpener) -> None:
+        live = await open_repl("text", depth=0)
+        assert (await live.error("llm_query('x')")).startswith("NameError: name 'llm_query' is not defined")
+        assert (await live.error("retrieve('x')")).startswith("NameError: name 'retrieve' is not defined")
 
     @pytest.mark.parametrize(("depth", "retriever"), [(0, False), (0, True), (1, False), (1, True)])
     async def test_what_a_run_offers_is_there_and_the_rest_is_not(
-        self, open_session: OpenSession, depth: int, retriever: bool
+        self, open_repl: ReplOpener, depth: int, retriever: bool
     ) -> None:
         kind: dict[str, Any] = {"depth": depth, "retriever": retriever}
-        session = await open_session("text", **kind)
+        live = await open_repl("text", **kind)
         offered, all_names = (
             helper_names(contract_settings(**kind)),
             helper_names(contract_settings(depth=1, retriever=True)),
         )
         tries = [f"try: {name}; there.append({name!r})\nexcept NameError: pass\n" for name in all_names]
-        there = (await session.value(f"there = []\n{''.join(tries)}print(*there)")).split()
+        there = (await live.value(f"there = []\n{''.join(tries)}print(*there)")).split()
         assert there == [name for name in all_names if name in offered]
 
-    async def test_replies_that_nobody_waits_for_do_no_harm(self, open_session: OpenSession) -> None:
-        session = await open_session(answer=lambda call: object(), tools=("look_up",))
-        session.repl.reply(12345, "x")
-        session.repl.refuse(12345, "failed", "x")
-        assert "object is not a JSON value" in await session.error("look_up()")
-        assert await session.value("1 + 1") == "2"
+    async def test_replies_that_nobody_waits_for_do_no_harm(self, open_repl: ReplOpener) -> None:
+        live = await open_repl(answer=lambda call: object(), tools=("look_up",))
+        live.repl.reply(12345, "x")
+        live.repl.refuse(12345, "failed", "x")
+        assert "object is not a JSON value" in await live.error("look_up()")
+        assert await live.value("1 + 1") == "2"

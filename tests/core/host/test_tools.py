@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def test_tools_are_described_by_signature_and_first_paragraph() -> None:
 
 
 def test_a_function_without_a_readable_signature() -> None:
-    assert read_tools([max])["max"].description.signature == "max(...)"
+    assert read_tools([math.hypot])["hypot"].description.signature == "hypot(...)"
 
 
 def test_annotations_that_cannot_be_resolved_are_shown_as_they_were_written() -> None:
@@ -69,6 +70,26 @@ def test_no_tool_takes_the_place_of_what_the_repl_has_itself(name: str) -> None:
 
     tool.__name__ = name
     with pytest.raises(InvalidArgumentError, match=f"^tools: '{name}' is a name of the REPL itself; rename"):
+        read_tools([tool])
+
+
+@pytest.mark.parametrize("name", ["print", "len", "sum", "open", "TimeoutError"])
+def test_no_tool_takes_the_place_of_what_all_code_finds_in_python(name: str) -> None:
+    def tool() -> None:
+        """Does something else."""
+
+    tool.__name__ = name
+    with pytest.raises(InvalidArgumentError, match=f"^tools: '{name}' is a name of Python itself, .*; rename"):
+        read_tools([tool])
+
+
+@pytest.mark.parametrize("name", ["class", "await", "None"])
+def test_a_tool_that_no_code_could_call_is_refused(name: str) -> None:
+    def tool() -> None:
+        """Could not be called."""
+
+    tool.__name__ = name
+    with pytest.raises(InvalidArgumentError, match=f"^tools: '{name}' is a word of Python's grammar, .*; rename"):
         read_tools([tool])
 
 

@@ -103,6 +103,12 @@ def test_a_run_of_no_session_tells_of_none() -> None:
     assert (trace.session, trace.question_number) == (None, None)
 
 
+def test_an_id_that_is_no_str_is_refused() -> None:
+    wrong: Any = 5
+    with pytest.raises(InvalidArgumentError, match=r"^id: int given; pass a str, or leave it out$"):
+        RLMEngine(ScriptedModel()).session(NOTES, id=wrong)
+
+
 def test_a_session_has_the_id_that_is_given() -> None:
     llm = ScriptedModel([finish("1")])
     with RLMEngine(llm).session(NOTES, id="mine") as session:

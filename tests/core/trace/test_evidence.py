@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.trace.call_records import ModelCall
+from rlm_integrations.core.trace.call_records import ModelCall, TraceMessage
 from rlm_integrations.core.trace.evidence import Evidence, Found, find_evidence
 from rlm_integrations.core.trace.own_text import STRETCH_CHARS, Place
 from rlm_integrations.core.trace.records import Iteration, RLMTrace
@@ -47,6 +47,26 @@ def test_of_what_was_sent_that_comes_first_whose_reply_the_answer_draws_on() -> 
     assert source_ids(seen, corpus) == ("d5", "d2", "d0", "d1", "d3", "d4")
     seen.answer = "It stands nowhere."
     assert source_ids(seen, corpus) == ("d0", "d1", "d2", "d3", "d4", "d5")
+
+
+def test_a_call_that_failed_without_a_reply_tells_of_nothing() -> None:
+    seen = trace(prompts=(KILN, OVEN))
+    failed, cut = seen.executions[0].sub_calls
+    failed.error = "ConnectionError: nobody is there"
+    cut.error, cut.reply = "the reply was cut at its limit", "An oven is"
+    assert source_ids(seen, CORPUS) == ("oven",)
+
+
+def test_what_stood_in_a_first_message_was_read_where_a_reply_came() -> None:
+    seen = trace()
+    seen.route, seen.shown_whole, seen.opening = (
+        "direct",
+        True,
+        [TraceMessage(role="user", content=f"[document kiln]\n{KILN}\nq")],
+    )
+    assert source_ids(seen, CORPUS) == ("kiln",)
+    seen.iterations[0].call.error = "ConnectionError: nobody is there"
+    assert source_ids(seen, CORPUS) == ()
 
 
 def test_each_document_is_named_once() -> None:
@@ -166,6 +186,44 @@ def test_a_document_that_quotes_another_does_not_name_it() -> None:
     ends_with_it = quoting[: quoting.index("\nThat was all")]
     corpus = Corpus.of({"kiln": KILN, "letter": ends_with_it})
     assert source_ids(trace(prompts=(f"[document letter]\n{ends_with_it}",)), corpus) == ("letter",)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "\n\nQuestion: what is it?"),
+        ("Summarise this:\n", ""),
+        ("Read:\n\n", "\nIs it as it should be?"),
+        ("", "\n"),
+    ],
+)
+def test_a_document_that_quotes_another_is_not_named_for_the_few_words_around_the_other(
+    before: str, after: str
+) -> None:
+    report = " ".join((KILN, KILN.replace("Monday", "Friday"), KILN.replace("nine", "noon")))
+    quoting = {
+        "mail": f"As promised, this is what a baker wrote to us in the spring:\n{report}\n\nQuite a year, is it not?",
+        "letter": f"It was of no use. All I had of him was this, before we met:\n\n{report}\nIs it true, do you think?",
+        "file": f"Whatever is said of it elsewhere, this is all of what was sent:\n{report}\n",
+    }
+    corpus = Corpus.of({"report": report, **quoting})
+    assert source_ids(trace(prompts=(f"{before}{report}{after}",)), corpus) == ()
+    for name, text in quoting.items():
+        assert source_ids(trace(prompts=(f"{before}{text}{after}",)), corpus) == (name,)
+
+
+def test_a_part_of_one_form_is_told_apart_by_what_stands_well_within_it_or_at_an_end_of_the_document() -> None:
+    corpus = Corpus.of(
+        {
+            f"c{number}": f"Item {number}. {form(number)} So much of item {number}, and that is all."
+            for number in range(100, 200)
+        }
+    )
+    text = corpus.by_id["c142"].text
+    assert source_ids(trace(printed=text[500:-500]), corpus) == ("c142",)
+    assert source_ids(trace(printed=text[:300]), corpus) == ("c142",)
+    assert source_ids(trace(printed=text[-300:]), corpus) == ("c142",)
+    assert source_ids(trace(printed=text[100:500]), corpus) == ()
 
 
 def test_text_of_the_corpus_that_was_retrieved_or_brought_as_well_is_of_neither() -> None:
