@@ -26,6 +26,7 @@ _ITEMS = ("list", *_SETS, "tuple")
 _CLASSES = ("model", "dataclass", "typed-dict")
 _NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
 _BY_NAME = ("fields", "choices")
+_ANY = {"type": "any"}
 
 
 class AlikeError(Exception):
@@ -59,6 +60,8 @@ class Bounds(NamedTuple):
 _WATCHED = Bounds(4_000_000, 1_000_000, 200_000, _OPENING, "objects and lists")
 """Two things still take one call: parsing it, up to 0.02 µs for a character, and making objects and lists of Python's
 of what is no item, or wrong, up to 0.5 µs for each."""
+_MOST_ENTRIES = 100_000
+"""Where dicts may have wrong ones: pydantic reads those to their end, up to 1 µs for each wrong entry."""
 _AT_ONCE = Bounds(2_000_000, 100_000, 20_000, _OBJECT, "objects")
 """Up to 0.05 µs for a character, 1 µs for a value in a list or an object, and 5 µs for an object."""
 _MOST_HASHED_AT_ONCE = 2_000
@@ -80,7 +83,9 @@ class WatchedReader:
             return
         whole = whole or not any(_holds(each, _is_class) for each in _parts(self._schema))
         if whole and not _holds(self._schema, _makes_itself):
-            self.bounds = _WATCHED
+            self.bounds = (
+                _WATCHED._replace(values=_MOST_ENTRIES) if _holds(self._schema, _lists_all_wrong) else _WATCHED
+            )
 
     def validate_json(self, data: str, /) -> Any:
         return (self._adapter or self._validator()[0]).validate_json(data)
@@ -147,11 +152,11 @@ class _Watched:
         if kind == "tuple" and (variadic := copy.get("variadic_item_index")) is not None:
             copy["items_schema"][variadic] = _after(_give_way, copy["items_schema"][variadic])
         elif kind == "list":
-            copy["items_schema"] = _after(_give_way, copy.get("items_schema", {"type": "any"}))
+            copy["items_schema"] = _after(_give_way, copy.get("items_schema", _ANY))
         elif kind in _SETS:
-            copy["items_schema"] = _after(self._count, copy.get("items_schema", {"type": "any"}))
+            copy["items_schema"] = _after(self._count, copy.get("items_schema", _ANY))
         elif kind == "dict":
-            copy["values_schema"] = _after(_give_way, copy.get("values_schema", {"type": "any"}))
+            copy["values_schema"] = _after(_give_way, copy.get("values_schema", _ANY))
             if (keys := copy.get("keys_schema")) is not None:
                 copy["keys_schema"] = _after(self._count, keys)
         return {**copy, "fail_fast": True} if kind in _ITEMS else copy
@@ -194,6 +199,12 @@ def _hashes(part: dict[Any, Any]) -> bool:
     kind: Any = part.get("type")
     held: Any = part.get("keys_schema") if kind == "dict" else part.get("items_schema", {}) if kind in _SETS else None
     return held is not None and held.get("type") != "str"
+
+
+def _lists_all_wrong(part: dict[Any, Any]) -> bool:
+    """Whether it is a dict whose entries may be wrong."""
+    any_keys = part.get("keys_schema") in (None, _ANY, {"type": "str"})
+    return part.get("type") == "dict" and not (any_keys and part.get("values_schema") in (None, _ANY))
 
 
 def _holds(schema: Any, wanted: Callable[[dict[Any, Any]], bool]) -> bool:

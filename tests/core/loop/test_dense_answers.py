@@ -73,13 +73,13 @@ def test_a_model_that_reads_its_values_itself_takes_fewer() -> None:
 @pytest.mark.parametrize(
     ("answer_type", "text"),
     [
-        (list[int], many("1", 30_000)),
+        (list[int], many("1", 110_000)),
         (set[str], "[" + ",".join(f'"{n}"' for n in range(30_000)) + "]"),
-        (tuple[int, ...], many("1", 30_000)),
+        (tuple[int, ...], many("1", 110_000)),
         (dict[str, int], "{" + ",".join(f'"{n}":1' for n in range(30_000)) + "}"),
         (Table, '{"rows": ' + many('{"place": 1}', 30_000) + "}"),
         (list[dict[str, Any]], many('{"default": 1}', 30_000)),
-        (int | list[tuple[int, int]], many("[1,2]", 30_000)),
+        (int | list[tuple[int, int]], many("[1,2]", 40_000)),
     ],
 )
 def test_other_threads_may_run_after_each_item(answer_type: Any, text: str) -> None:
@@ -105,6 +105,16 @@ def test_a_run_hands_over_a_table_of_very_many_rows() -> None:
     result = RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), answer_type=list[Place]).run("?", "x" * 9_000)
     assert [row.place for row in result.answer] == list(range(150_000))
     assert result.text.startswith('[{"place":0},{"place":1}')
+
+
+def test_a_dict_whose_entries_may_all_be_wrong_has_fewer() -> None:
+    entries = [f'"{n}":""' for n in range(150_000)]
+    why = AnswerType(dict[str, int]).misfit("{" + ",".join(entries[:99_000]) + "}", True)
+    assert why == "answer: 99,000 problems; it has another form than the schema"
+    text = "{" + ",".join(entries) + "}"
+    why = AnswerType(list[dict[str, int]]).misfit(f"[{text}]", True)
+    assert why == "answer: over 100,000 values; no more are read, so answer with less"
+    assert AnswerType(dict[str, Any]).misfit(text, True) is None
 
 
 def test_braces_and_quotes_in_a_text_are_no_objects() -> None:
