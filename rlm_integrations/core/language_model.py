@@ -128,6 +128,8 @@ class LanguageModel(Protocol):
     - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
       another adapter of it knows.
 
+    A model that ends its requests itself asks `core.calls.call_time.seconds_given()` what time the run gives this one.
+
     A conversation has at most one system message, the first, then the user and the assistant by turns, the user first
     and last, none of them empty. A model that raises because it takes no system message gets it as part of the user's.
     """

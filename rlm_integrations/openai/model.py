@@ -12,6 +12,7 @@ from typing import Any
 
 import openai
 
+from rlm_integrations.core.calls.call_time import seconds_given
 from rlm_integrations.core.calls.prices import Prices
 from rlm_integrations.core.calls.token_counts import with_estimates
 from rlm_integrations.core.calls.tool_rounds import as_messages
@@ -21,7 +22,7 @@ from rlm_integrations.openai.arguments import check_name, check_number, check_tr
 from rlm_integrations.openai.credentials import api_key_for, base_url_for, header_value
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import completion_of
-from rlm_integrations.openai.request_time import async_client_within, client_within
+from rlm_integrations.openai.request_time import bounded_async_client, bounded_client
 from rlm_integrations.openai.streaming import Folded, Form, Tries
 from rlm_integrations.openai.tool_calling import OpenAIToolCaller, round_messages
 
@@ -29,7 +30,7 @@ importlib.import_module("openai.resources.chat.completions")  # else the first c
 
 _OPENAI_URL = "https://api.openai.com/v1"
 """Said outright: without it the SDK takes an OPENAI_BASE_URL that is empty for a URL."""
-_SDK_TIMEOUT_S = 600.0
+_SDK_TIMEOUT_S, _SDK_CONNECT_S = 600.0, 5.0
 
 
 class OpenAIModel:
@@ -47,8 +48,8 @@ class OpenAIModel:
         base_url: where the server is; without it OPENAI_BASE_URL, or else OpenAI's own.
         api_key: without it OPENAI_API_KEY. A server on this machine or network needs none.
         max_retries: how often the SDK repeats a call after 408, 409, 429, 5xx or a lost connection.
-        timeout_s: seconds for one request and its whole reply; without it the SDK's own (600), whatever a run's
-            `call_timeout_s`.
+        timeout_s: seconds for one request and its whole reply; without it the SDK's own (600), or what a run's
+            `call_timeout_s` gives it beyond that.
         temperature: sent when given.
         extra_body: further fields of the request, for instance `{"reasoning_effort": "low"}`.
         extra_headers: further headers of each request.
@@ -103,17 +104,16 @@ class OpenAIModel:
             "api_key": api_key_for(self.base_url, api_key),
             "base_url": self.base_url or _OPENAI_URL,
             "max_retries": max_retries,
+            "timeout": openai.Timeout(_SDK_TIMEOUT_S, connect=_SDK_CONNECT_S) if timeout_s is None else timeout_s,
             "default_headers": {
                 name: header_value(value, f"extra_headers[{name!r}]")
                 for name, value in read_fields(extra_headers, "extra_headers").items()
             },
         }
-        self._timeout_s = _SDK_TIMEOUT_S if timeout_s is None else timeout_s
-        if timeout_s is not None:
-            self._client["timeout"] = timeout_s
+        self._has_own_time = timeout_s is not None
         self._form = Form.STREAM if self._extra_body.get("stream") else Form.WHOLE
         self._async_clients = LoopClients(
-            lambda: openai.AsyncOpenAI(**self._client, http_client=async_client_within(self._timeout_s))
+            lambda: openai.AsyncOpenAI(**self._client, http_client=bounded_async_client())
         )
         self._sync_client: openai.OpenAI | None = None
         self._lock = threading.Lock()
@@ -164,7 +164,7 @@ class OpenAIModel:
     ) -> Completion:
         with self._lock:
             if self._sync_client is None:
-                self._sync_client = openai.OpenAI(**self._client, http_client=client_within(self._timeout_s))
+                self._sync_client = openai.OpenAI(**self._client, http_client=bounded_client())
                 # Not left to the garbage collector, which may find its sockets first and say that they are unclosed.
                 weakref.finalize(self, self._sync_client.close).atexit = False  # a fork would close its parent's
             client = self._sync_client
@@ -188,7 +188,15 @@ class OpenAIModel:
         said = [{"role": message.role, "content": _content(message)} for message in messages]
         offered = {"tools": tools} if tools else {}
         sent = [*said, *round_messages(rounds)]
-        return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **offered, **form.arguments}
+        more = {**offered, **self._more_time(), **form.arguments}
+        return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **more}
+
+    def _more_time(self) -> dict[str, openai.Timeout]:
+        """What the run gives the call beyond the SDK's own time. One that gives less ends the call itself."""
+        seconds = seconds_given()
+        if self._has_own_time or seconds is None or seconds <= _SDK_TIMEOUT_S:
+            return {}
+        return {"timeout": openai.Timeout(seconds, connect=_SDK_CONNECT_S)}
 
     def _received(
         self, tries: Tries, client: openai.OpenAI | openai.AsyncOpenAI, messages: Sequence[Message]

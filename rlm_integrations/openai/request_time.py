@@ -1,7 +1,7 @@
 """The time that one request may take, from sending it to the last byte of its reply.
 
 httpx counts each wait for bytes for itself, and a server may send some for ever: comments of a stream that are to keep
-the connection open, or white space ahead of a body.
+the connection open, or white space ahead of a body. Here a request has for all of them what it has for one wait.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class NotWholeError(httpx.ReadTimeout):
     """The reply was not whole in time, though the server went on sending."""
 
 
-def client_within(seconds: float) -> httpx.Client:
-    """A client of the SDK's kind, whose requests end after so many seconds. They raise NotWholeError."""
+def bounded_client() -> httpx.Client:
+    """A client of the SDK's kind, whose requests end after their read timeout. They raise NotWholeError."""
 
     def watch(response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.SyncByteStream)
-        response.stream = _Watched(response.stream, response.request, seconds)
+        response.stream = _Watched(response.stream, response.request)
 
     return openai.DefaultHttpxClient(event_hooks={"request": [_begin], "response": [watch]})
 
 
-def async_client_within(seconds: float) -> httpx.AsyncClient:
+def bounded_async_client() -> httpx.AsyncClient:
     """The same for an event loop."""
 
     async def begin(request: httpx.Request) -> None:
@@ -44,7 +44,7 @@ def async_client_within(seconds: float) -> httpx.AsyncClient:
 
     async def watch(response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _AsyncWatched(response.stream, response.request, seconds)
+        response.stream = _AsyncWatched(response.stream, response.request)
 
     return openai.DefaultAsyncHttpxClient(event_hooks={"request": [begin], "response": [watch]})
 
@@ -54,9 +54,10 @@ def _begin(request: httpx.Request) -> None:
 
 
 class _Time:
-    def __init__(self, stream: Any, request: httpx.Request, seconds: float) -> None:
-        self._stream, self._request, self._seconds = stream, request, seconds
-        self._last_moment = request.extensions[_BEGAN] + seconds
+    def __init__(self, stream: Any, request: httpx.Request) -> None:
+        self._stream, self._request = stream, request
+        self._seconds: float = request.extensions["timeout"]["read"]
+        self._last_moment = request.extensions[_BEGAN] + self._seconds
 
     def check(self) -> None:
         if time.monotonic() > self._last_moment:

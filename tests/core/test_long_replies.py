@@ -51,3 +51,30 @@ def test_a_long_reply_of_a_sub_lm_is_whole_as_plain_text() -> None:
     sub = ScriptedModel(["y" * 3_000_000])
     root = ScriptedModel(["```repl\nFINAL(str(len(llm_query('a'))))\n```"])
     assert RLMEngine(root, sub_llm=sub).run("?", "x" * 9_000).text == "3000000"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"<think>{'y ' * 350_000}</think>4",
+        f"{'y ' * 900_000}</think>4",
+        f"{'y' * 499_996}[/THINK]{'4' * 200_000}",
+        f"<|channel|>analysis<|message|>{'y' * 700_000}<|end|><|start|>assistant<|channel|>final<|message|>4",
+    ],
+    ids=["tags", "a lone closing tag", "a tag between two pieces", "channels"],
+)
+def test_thoughts_in_a_long_reply_of_a_sub_lm_are_no_part_of_what_code_gets(reply: str) -> None:
+    code = "try: r = llm_query('a')\nexcept Exception as e: r = str(e)\nFINAL(r[:500])"
+    sub = ScriptedModel([reply], usage=SPENT)
+    result = RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), sub_llm=sub).run("?", "x" * 9_000)
+    assert f"the reply has {len(reply):,} characters, and its thoughts (" in result.text
+    [call] = result.trace.executions[0].sub_calls
+    assert call.reply == reply
+    assert call.error is not None
+    assert "were not taken out: that is done up to 600,000 (ask for less at once" in call.error
+
+
+def test_a_long_reply_of_a_sub_lm_that_speaks_of_thinking_is_whole() -> None:
+    reply = "I <b>think</b> that [thinkers] think. " * 20_000
+    root = ScriptedModel(["```repl\nFINAL(str(len(llm_query('a'))))\n```"])
+    assert RLMEngine(root, sub_llm=ScriptedModel([reply])).run("?", "x" * 9_000).text == str(len(reply))

@@ -126,7 +126,7 @@ def test_of_a_long_answer_with_wrong_items_no_more_than_the_first_are_read() -> 
 
 def test_an_answer_that_would_take_long_to_read_is_a_misfit() -> None:
     why = AnswerType(list[int]).misfit(f"[{'1,' * 2_000_000}1]", True)
-    assert why == "answer: over 2,000,000 characters; no more are read, so answer with less"
+    assert why == "answer: over 4,000,000 characters; no more are read, so answer with less"
 
 
 @pytest.mark.parametrize("wrong", ["[{}]", "{}"])

@@ -8,6 +8,7 @@ import pytest
 
 from rlm_integrations import Message
 from rlm_integrations.compare.agreement import words_of
+from rlm_integrations.core.calls.long_thoughts import mark_of_thoughts
 from rlm_integrations.core.calls.system_role import refuses_system_messages
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -157,6 +158,14 @@ READERS: dict[str, Reader] = {
         },
     ),
     "words_of": (words_of, {"figures": lambda n: "1,0" * (n // 3), "articles": lambda n: "a " * (n // 2)}),
+    "mark_of_thoughts": (
+        mark_of_thoughts,
+        {
+            "brackets": lambda n: "<" * n,
+            "names before": lambda n: "<a:" * (n // 3),
+            "words": lambda n: "[thinker] " * (n // 10),
+        },
+    ),
     "split_thoughts": (
         split_thoughts,
         {

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from rlm_integrations.core.calls.call_time import giving
 from rlm_integrations.core.calls.conversation import continued, conversation
 from rlm_integrations.core.calls.estimates import Estimates
 from rlm_integrations.core.calls.foreign_code import contained
@@ -82,7 +83,8 @@ class ModelPath:
         deadline = asyncio.timeout(seconds if seconds != float("inf") else None)
         try:
             async with deadline:
-                completion = await reply
+                with giving(seconds):
+                    completion = await reply
         except TimeoutError as error:
             if deadline.expired():
                 raise TimeoutError(f"no reply within {seconds:.3g} s") from error

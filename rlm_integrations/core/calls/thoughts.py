@@ -88,7 +88,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
     """A completion's text -> what it says, what was thought. Takes time in proportion to the text.
 
     Stop tokens that a server left at its end go too. A text without any of these comes back as it is,
-    and so does one that is longer than a reasoning model writes.
+    and so does one that is longer than a reasoning model writes: `long_thoughts.py` tells of those in it.
     """
     if len(text) > MOST_READ_CHARS or not (any(map(text.__contains__, _SIGNS)) or has_fenced_thoughts(text)):
         return text, ""

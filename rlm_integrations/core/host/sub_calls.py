@@ -11,6 +11,7 @@ from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
 from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.long_thoughts import thoughts_left
 from rlm_integrations.core.calls.model_calls import ModelCalls, TooLongReplyError
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.overflow import is_overflow
@@ -125,6 +126,8 @@ class SubCalls:
                 elif (problem := unfinished(completion)) is not None:
                     record.error = problem
                     again = record.requests == 1 and worth_asking_again(completion)
+                else:
+                    record.error = await off_loop(len(completion.text), thoughts_left, completion.text)
             except asyncio.CancelledError:
                 if sent.untold:  # its reply was paid for
                     sent.sent_record.error = CUT_OFF

@@ -6,18 +6,18 @@ import json
 import re
 from contextlib import suppress
 from functools import cached_property
-from itertools import islice
 from math import isfinite
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
-from pydantic_core import SchemaError, SchemaValidator
+from pydantic_core import SchemaError
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop.lost_values import THOUSANDS, lost_value
 from rlm_integrations.core.loop.near_json import json_among, unlike_fields, unwrapped
 from rlm_integrations.core.loop.plain_value import plain_values, value_among
+from rlm_integrations.core.loop.watched_reading import AlikeError, WatchedReader, as_in_the_type
 from rlm_integrations.core.wording import FOREIGN_CHARS, error_words, number, one_line
 
 _SHOWN_PROBLEMS = 3
@@ -26,26 +26,17 @@ _PROBLEM_CHARS = 200
 _MORE_CHARS = 30
 _MOST_PROBLEMS = 1_000  # pydantic makes a dict of each before it shows any
 _LONG_CHARS = 5_000
-"""A longer answer is read up to the first wrong item of a list: a short one may hold some thousands of them."""
-_MOST_CHARS, _MOST_VALUES, _MOST_OBJECTS = 2_000_000, 100_000, 20_000
-"""All are read at once, with the interpreter locked: up to 0.05 µs for a character, 1 µs for a value in a list or an
-object, and 5 µs for an object.
-"""
-_OBJECT = re.compile(r"\{\s*+[\"}]")
+"""A longer answer is read by `WatchedReader`: a short one may hold some thousands of wrong items."""
 _MOST_PLAIN_CHARS = 200
 """Of an answer that may be one value in words."""
 _MOST_COMPARED_CHARS = 200_000
 """Of an answer that is compared with what was read from it."""
 _NO_VALUES = ("null", "None")
-_SETS = ("set", "frozenset")
-_ITEMS = ("list", *_SETS, "tuple")
-_NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
-_LONG_DIGITS, _MOST_LONG_NUMBERS = 20, 1_000
-"""Numbers of more than 64 bits can be chosen such that the hashes of all are alike: a set of them takes the square of
-their number to be made."""
-_LONG_NUMBER = re.compile(rf"(?<!\d)\d{{{_LONG_DIGITS},}}+")
 _DIGITS = 300
 _MAYBE_LOST = re.compile(r"[{\d]|true|false")
+_STRING_OR_NUMBER = re.compile(
+    r'"[^"]*+"?+|(?P<name>NaN|-?+Infinity)|(?P<number>-?+\d++(?>(?:\.\d++)?)(?>(?:[eE][-+]?+\d++)?))'
+)
 _MAYBE_NO_NUMBER = re.compile(r"NaN|Infinity|[eE]\+?+\d\d\d|(?<!\d)\d{309}+")
 
 
@@ -132,28 +123,21 @@ class AnswerType:
         """Why the text does not fit, in words for the root LM; None where it does."""
         if self._adapter is None:
             return None
-        if (why := _too_much(text)) is not None:
+        reader = self._reader(text)
+        if reader is self._watched and (why := self._watching.bounds.exceeded(text)) is not None:
             return why
-        if self._hashes_numbers and any(islice(_LONG_NUMBER.finditer(text), _MOST_LONG_NUMBERS, None)):
-            many = f"over {number(_MOST_LONG_NUMBERS)} numbers of {_LONG_DIGITS} digits and more"
-            return f"answer: {many} in a set, or as keys, are not read; answer with fewer"
-        reader = self._whole if len(text) <= _LONG_CHARS else self._brief
         try:
             self._read(reader, text, is_json)
         except ValidationError as error:
-            if error.error_count() > _MOST_PROBLEMS and reader is not self._brief:
+            if error.error_count() > _MOST_PROBLEMS and reader is not self._watched:
                 error = self._brief_error(text, is_json) or error
-                reader = self._brief
-            return _misfit_words(error, all_read=reader is not self._brief)
-        except _WrongAnswerError as error:
+                reader = self._watched
+            return _misfit_words(error, all_read=reader is not self._watched)
+        except (_WrongAnswerError, AlikeError) as error:
             return f"answer: {error}"
         except Exception as error:  # a validator of the user's own, which did not expect such a value
             return one_line(error_words(error))
         return None
-
-    @cached_property
-    def _hashes_numbers(self) -> bool:
-        return self._adapter is not None and _hashes_numbers(self._adapter.core_schema)
 
     @cached_property
     def takes_null(self) -> bool:
@@ -162,13 +146,16 @@ class AnswerType:
 
     def read(self, text: str, is_json: bool) -> Any:
         """The value of an answer that fits."""
-        return text if self._adapter is None else self._read(self._whole, text, is_json)
+        return text if self._adapter is None else self._read(self._reader(text), text, is_json)
 
     def text(self, text: str, is_json: bool) -> str:
         """The answer as text: JSON of the validated value where there is a type."""
         if self._adapter is None:
             return text
-        return self._adapter.dump_json(self._read(self._whole, text, is_json)).decode()
+        return self._adapter.dump_json(self.read(text, is_json)).decode()
+
+    def _reader(self, text: str) -> _Reader:
+        return self._whole if len(text) <= _LONG_CHARS else self._watched
 
     @cached_property
     def _whole(self) -> _Reader:
@@ -177,21 +164,19 @@ class AnswerType:
         return _Checked(self._adapter, self._adapter)
 
     @cached_property
-    def _brief(self) -> _Reader:
-        """Reads no list beyond its first wrong item: each problem takes time and memory, and there may be millions."""
+    def _watching(self) -> WatchedReader:
         assert self._adapter is not None
-        schema = _failing_fast(self._adapter.core_schema)
-        try:
-            validator = SchemaValidator(schema, _use_prebuilt=False)  # of models, which do not fail fast
-        except TypeError:  # pydantic before 2.12 has no such argument
-            validator = SchemaValidator(schema)
-        except SchemaError:  # of a schema that the user made, and that says so in a way of its own
-            return self._whole
-        return _Checked(validator, self._adapter)
+        return WatchedReader(self._adapter)
+
+    @cached_property
+    def _watched(self) -> _Reader:
+        """Reads long answers."""
+        assert self._adapter is not None
+        return _Checked(self._watching, self._adapter)
 
     def _brief_error(self, text: str, is_json: bool) -> ValidationError | None:
         try:
-            self._read(self._brief, text, is_json)
+            self._read(self._watched, text, is_json)
         except ValidationError as error:
             return error
         except Exception:  # a validator of the user's own
@@ -224,18 +209,6 @@ class AnswerType:
         if isinstance(value, float) and not isfinite(value):
             raise _WrongAnswerError(_no_number(value))
         return value
-
-
-def _too_much(text: str) -> str | None:
-    """Why it would be read too long. What strings hold is counted as if it stood outside of them."""
-    for count, most, what in (
-        (len(text), _MOST_CHARS, "characters"),
-        (text.count(",") + text.count("["), _MOST_VALUES, "values"),
-        (sum(1 for _ in islice(_OBJECT.finditer(text), _MOST_OBJECTS + 1)), _MOST_OBJECTS, "objects"),
-    ):
-        if count > most:
-            return f"answer: over {number(most)} {what}; no more are read, so answer with less"
-    return None
 
 
 def _is_free_text(schema: dict[str, Any]) -> bool:
@@ -312,46 +285,23 @@ def _read_json(reader: _Reader, text: str) -> Any:
     """pydantic takes NaN, Infinity and 1e999 for numbers, and then writes null."""
     value = reader.validate_json(text)
     if _MAYBE_NO_NUMBER.search(text):
-        json.loads(text, parse_constant=_refuse_constant, parse_float=_refuse_overflow, parse_int=str)
+        _refuse_no_numbers(text)
     return value
 
 
-def _refuse_constant(name: str) -> Any:
-    raise _WrongAnswerError(_no_number(name))
-
-
-def _refuse_overflow(number: str) -> None:
-    if not isfinite(float(number)):
-        raise _WrongAnswerError(f"{one_line(number, _PLACE_CHARS)} is more than a number of JSON can be")
+def _refuse_no_numbers(text: str) -> None:
+    """Of a text that is JSON but for these."""
+    unescaped = text.replace("\\\\", "").replace('\\"', "")
+    for token in _STRING_OR_NUMBER.finditer(unescaped):
+        if (name := token["name"]) is not None:
+            raise _WrongAnswerError(_no_number(name))
+        written = token["number"] or "0"
+        if not written.lstrip("-").isdigit() and not isfinite(float(written)):
+            raise _WrongAnswerError(f"{one_line(written, _PLACE_CHARS)} is more than a number of JSON can be")
 
 
 def _no_number(value: object) -> str:
     return f"JSON has no {value}; send a number or, where the schema takes it, null"
-
-
-def _failing_fast(schema: Any) -> Any:
-    """A copy of a core schema that is done with a list at its first wrong item."""
-    if isinstance(schema, list):
-        return [_failing_fast(each) for each in cast("list[Any]", schema)]
-    if not isinstance(schema, dict):
-        return schema
-    given = cast("dict[Any, Any]", schema)
-    copy = {key: value if key in _NO_SCHEMAS else _failing_fast(value) for key, value in given.items()}
-    return {**copy, "fail_fast": True} if given.get("type") in _ITEMS else copy
-
-
-def _hashes_numbers(schema: Any) -> bool:
-    """Whether there may be numbers among what values of a core schema hold in sets, or as keys."""
-    if isinstance(schema, list):
-        return any(map(_hashes_numbers, cast("list[Any]", schema)))
-    if not isinstance(schema, dict):
-        return False
-    given = cast("dict[Any, Any]", schema)
-    kind = given.get("type")
-    held: Any = given.get("keys_schema") if kind == "dict" else given.get("items_schema", {}) if kind in _SETS else None
-    if held is not None and held.get("type") != "str":
-        return True
-    return any(_hashes_numbers(value) for key, value in given.items() if key not in _NO_SCHEMAS)
 
 
 def _misfit_words(error: ValidationError, *, all_read: bool) -> str:
@@ -361,7 +311,8 @@ def _misfit_words(error: ValidationError, *, all_read: bool) -> str:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     shown: list[str] = []
     for problem in problems[:_SHOWN_PROBLEMS]:
-        place = one_line(".".join(map(str, problem["loc"])), _PLACE_CHARS) or "answer"
+        place = ".".join(as_in_the_type(str(each)) for each in problem["loc"])
+        place = one_line(place, _PLACE_CHARS) or "answer"
         words = f"{place}: {one_line(problem['msg'], _PROBLEM_CHARS)}"
         if shown and len("; ".join([*shown, words])) > FOREIGN_CHARS - _MORE_CHARS:
             break
