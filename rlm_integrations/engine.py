@@ -12,9 +12,9 @@ from typing_extensions import TypeVar
 from rlm_integrations.core.calls.model_path import check_model
 from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.calls.sync_bridge import run_blocking
-from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool, offered
 from rlm_integrations.core.host.tools import read_tools
+from rlm_integrations.core.host.wrapped_work import AroundChild, AroundStep, AroundSubCall
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits, Route
@@ -29,7 +29,7 @@ from rlm_integrations.core.run.arguments import (
 )
 from rlm_integrations.core.run.bulk import BulkRun, OnResult
 from rlm_integrations.core.run.checks import Verifier, read_verify
-from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
+from rlm_integrations.core.run.plan import OnEvent, RunPlan
 from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
 from rlm_integrations.core.run.streaming import streamed
 from rlm_integrations.core.run.twice import new_run
