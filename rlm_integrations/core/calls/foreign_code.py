@@ -43,7 +43,7 @@ class CarriedInterruptError(Exception):
     and then, and whoever waits for the task never hears of it."""
 
     def __init__(self, interrupt: KeyboardInterrupt) -> None:
-        super().__init__("interrupted")
+        super().__init__("KeyboardInterrupt")
         self.interrupt = interrupt
 
 
@@ -54,6 +54,12 @@ def carrying_interrupts() -> Generator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         raise CarriedInterruptError(interrupt) from interrupt
+
+
+async def carrying(awaitable: Awaitable[T]) -> T:
+    """Its result, for a task: the same."""
+    with carrying_interrupts():
+        return await awaitable
 
 
 @contextmanager
