@@ -9,8 +9,8 @@ from dataclasses import replace
 from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.run.arguments import checked_run_id
+from rlm_integrations.core.run.asked import answer
 from rlm_integrations.core.run.plan import OnEvent, RunPlan
-from rlm_integrations.core.run.twice import new_run
 from rlm_integrations.core.trace.events import Event
 
 
@@ -27,7 +27,7 @@ async def streamed(
 
     async def perform() -> None:
         try:
-            await new_run(plan, question, context, sync=False, run_id=named).perform()
+            await answer(plan, question, context, sync=False, run_id=named)
         finally:
             queue.put_nowait(None)
 

@@ -67,8 +67,6 @@ class RunTree:
         """`part_of`: who watches its question, of which it is one of several runs. Whoever joins them hands out its
         trace.
         """
-        if session is not None:
-            session.go_over(context)
         read = read_question if session is None else session.read
         self._question = read(question, plan.limits.message_chars, context=context)
         self._plan, self._context = plan, context
