@@ -25,9 +25,16 @@ async def streamed(
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
     plan = replace(plan, on_event=_tee(plan.on_event, queue))
 
+    ended: list[BaseException] = []
+    """What the run raised. Its task does not keep it: frames that it went through hold the task."""
+
     async def perform() -> None:
         try:
             await answer(plan, question, context, sync=False, run_id=named)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            ended.append(error)
         finally:
             queue.put_nowait(None)
 
@@ -36,6 +43,8 @@ async def streamed(
         while (event := await queue.get()) is not None:
             yield event
         await task
+        if ended:
+            raise ended.pop()
     finally:
         await end_together([task])
 

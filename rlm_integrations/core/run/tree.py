@@ -241,8 +241,12 @@ class RunTree:
         try:
             await self._account.end(RunEnded(result))
         except EndsRunError as ended:
-            keep_result(ended.end, result)
-            raise ended.end from None
+            end = ended.let_go()
+            keep_result(end, result)
+            try:
+                raise end from None
+            finally:
+                del end  # its traceback holds this frame
         except RunError as error:
             error.result = result
             raise
@@ -274,7 +278,7 @@ class RunTree:
         if isinstance(error, asyncio.CancelledError):
             words = "the run was cancelled"
         elif isinstance(error, EndsRunError):
-            words, raised = str(error), error.end
+            words, raised = str(error), error.let_go()
         elif isinstance(error, RLMError):
             words = str(error)
         elif isinstance(error, Exception):
