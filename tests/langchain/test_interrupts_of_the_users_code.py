@@ -6,11 +6,14 @@ LangChain calls what it calls in tasks, and asyncio ends its loop where a task r
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
 from rlm_integrations import RLMResult, SubCallEnded
@@ -25,11 +28,8 @@ async def lookup() -> str:
     raise KeyboardInterrupt
 
 
-def check(answer: object, result: object) -> Any:
-    async def raises() -> None:
-        raise KeyboardInterrupt
-
-    return raises()
+async def check(answer: object, result: object) -> None:
+    raise KeyboardInterrupt
 
 
 def on_sub_call(event: object) -> None:
@@ -106,3 +106,23 @@ async def test_a_batch_hands_back_what_came_of_its_inputs(root_model: Any, sub_m
     first, second = caught.value.results  # type: ignore[attr-defined]
     assert first.content == "ok"
     assert second is caught.value
+
+
+class Letter(Document):
+    """One that a weak reference may be of."""
+
+
+@pytest.mark.parametrize("way", ["ainvoke", "astream"])
+async def test_it_leaves_nothing_to_a_search_for_garbage(way: str, root_model: Any, until: Any) -> None:
+    letter = Letter(CONTEXT)
+    left = weakref.ref(letter)
+    rlm = RLMRunnable(llm=root_model("lookup()"), tools=[lookup], context=[letter])
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            await WAYS[way](rlm, None)
+        del caught, rlm, letter
+        await until(lambda: left() is None)
+    finally:
+        gc.enable()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -84,13 +84,21 @@ async def carrying(awaitable: Awaitable[T]) -> T:
         return await awaitable
 
 
-@contextmanager
-def delivering_interrupts() -> Generator[None]:
+def delivering_interrupts() -> AbstractContextManager[None]:
     """Around a wait for such tasks: raises the KeyboardInterrupt that one of them ended with."""
-    try:
-        yield
-    except CarriedInterruptError as carried:
-        raise carried.let_go() from None
+    return _Delivering()
+
+
+class _Delivering:
+    """A class for the same reason."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        del at  # it holds the frame that carried the interrupt
+        if isinstance(error, CarriedInterruptError):
+            raise error.let_go() from None
 
 
 def _running_task() -> asyncio.Task[Any] | None:

@@ -213,11 +213,14 @@ async def test_nor_does_a_sync_run_that_the_users_code_ends(end, until):
 
 
 @pytest.mark.usefixtures("collects_nothing")
-@pytest.mark.parametrize("make", [lambda: RLMEngine(ScriptedModel(always=_fails)), ENDS["broken check"]])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: RLMEngine(ScriptedModel(always=_fails)), ENDS["broken check"], ENDS["sub-LM that interrupts"]],
+)
 async def test_nor_do_many_questions_that_fail(make, until):
     corpus = Corpus.of(["a", "b"])
     left = weakref.ref(corpus)
-    with suppress(RLMError):
+    with suppress(RLMError, KeyboardInterrupt):
         await make().amap(["Which?", "What?"], corpus)
     del corpus
     await until(lambda: left() is None)
