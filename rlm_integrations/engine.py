@@ -12,9 +12,9 @@ from typing_extensions import TypeVar
 from rlm_integrations.core.calls.model_path import check_model
 from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.calls.sync_bridge import run_blocking
-from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool, offered
 from rlm_integrations.core.host.tools import read_tools
+from rlm_integrations.core.host.wrapped_work import AroundChild, AroundStep, AroundSubCall
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits, Route
@@ -27,12 +27,12 @@ from rlm_integrations.core.run.arguments import (
     read_journal,
     read_sub_tools_within,
 )
+from rlm_integrations.core.run.asked import answer
 from rlm_integrations.core.run.bulk import BulkRun, OnResult
 from rlm_integrations.core.run.checks import Verifier, read_verify
-from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
+from rlm_integrations.core.run.plan import OnEvent, RunPlan
 from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
 from rlm_integrations.core.run.streaming import streamed
-from rlm_integrations.core.run.twice import new_run
 from rlm_integrations.core.run.within_session import answer_in, check_sessions
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.session.memory import SessionMemory
@@ -193,15 +193,15 @@ class RLMEngine(Generic[AnswerT]):
                 signal handler raises (a job queue's soft time limit, for one), and the CancelledError of `arun`: what
                 was done so far.
         """
-        run = new_run(self._plan, question, context, sync=True, run_id=checked_run_id(run_id, self._plan.journal))
-        return run_blocking(run.perform)
+        named = checked_run_id(run_id, self._plan.journal)
+        return run_blocking(lambda: answer(self._plan, question, context, sync=True, run_id=named))
 
     async def arun(
         self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
     ) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
-        run = new_run(self._plan, question, context, sync=False, run_id=checked_run_id(run_id, self._plan.journal))
-        return await run.perform()
+        named = checked_run_id(run_id, self._plan.journal)
+        return await answer(self._plan, question, context, sync=False, run_id=named)
 
     def map(
         self,

@@ -15,6 +15,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list
 
 from rlm_integrations.core.calls.end_together import end_together
+from rlm_integrations.core.calls.foreign_code import carrying_interrupts, delivering_interrupts
 from rlm_integrations.core.calls.sync_bridge import given_up_together, seen_through
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.journal.samples import sample
@@ -127,7 +128,8 @@ class BoundedBatches(Runnable[InputT, OutputT]):
 
         async def answer(place: int) -> tuple[int, Any]:
             async with slots:
-                with _kept(ended, place, as_output=return_exceptions), sample(numbers[place]):
+                kept = _kept(ended, place, as_output=return_exceptions)
+                with carrying_interrupts(), kept, sample(numbers[place]):
                     ended[place] = await self.ainvoke(inputs[place], configs[place], **kwargs)
                 return place, ended[place]
 
@@ -137,7 +139,7 @@ class BoundedBatches(Runnable[InputT, OutputT]):
         numbers = await in_thread(number) if self._has_journal() else number()
         slots = asyncio.Semaphore(_at_once(configs))
         runs = [asyncio.create_task(answer(place)) for place in range(len(inputs))]
-        with _handing_back(ended, len(inputs)):
+        with _handing_back(ended, len(inputs)), delivering_interrupts():
             try:
                 for run in asyncio.as_completed(runs):
                     yield await run

@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import patch_config, run_in_executor, set_config_context
 from langchain_core.utils.uuid import uuid7
 
+from rlm_integrations.core.calls.foreign_code import carrying, delivering_interrupts
 from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.outputs import MessageOutput
@@ -80,7 +81,8 @@ class RLMWithinChatModel(RLMRunnable):
             given = read_run_input(messages, prepared)
         with set_config_context(run.child_config) as context, kept:
             answering = self._arun(given, output, lambda ended: ended.message, run.run_id, run.child_config, kept)
-            return await asyncio.create_task(answering, context=context)
+            with delivering_interrupts():
+                return await asyncio.create_task(carrying(answering), context=context)
 
 
 def _child_config(config: RunnableConfig, run_id: UUID, above: CallbackManager | RunManager) -> RunnableConfig:

@@ -19,6 +19,7 @@ from langchain_core.runnables.config import set_config_context
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from typing_extensions import Unpack
 
+from rlm_integrations.core.calls.foreign_code import carrying, carrying_interrupts, delivering_interrupts
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
@@ -191,7 +192,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
 
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """As `generate`."""
-        with KeptResult() as kept:
+        with KeptResult() as kept, delivering_interrupts():
             return result_with_usage(await super().agenerate(*args, **{**kwargs, _KEPT: kept}))
 
     def invoke(
@@ -215,8 +216,9 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
         **kwargs: Any,
     ) -> AIMessage:
         """Answer, on the caller's event loop."""
-        with set_config_context(handed_on(config)) as context:
-            return await asyncio.create_task(super().ainvoke(input, config, stop=stop, **kwargs), context=context)
+        asked = carrying(super().ainvoke(input, config, stop=stop, **kwargs))
+        with set_config_context(handed_on(config)) as context, delivering_interrupts():
+            return await asyncio.create_task(asked, context=context)
 
     def stream(
         self,
@@ -279,7 +281,9 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     ) -> ChatResult:
         stop = stop or self.stop
         run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
-        message = self._told(await self._rlm.aanswer(messages, _read_output(kwargs, stop), run, _kept(kwargs)), stop)
+        with carrying_interrupts():  # out of a task of LangChain's
+            answer = await self._rlm.aanswer(messages, _read_output(kwargs, stop), run, _kept(kwargs))
+        message = self._told(answer, stop)
         if run_manager and super()._should_stream(async_api=True, run_manager=run_manager, **kwargs):
             for piece in self._pieces(message):
                 await run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))

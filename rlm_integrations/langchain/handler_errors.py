@@ -13,7 +13,11 @@ from rlm_integrations.core.trace.ends_run import EndsRunError
 from rlm_integrations.langchain.graph_node import is_graph_signal
 
 _CALL_HANDLERS = frozenset({"handle_event", "_ahandle_event_for_handler"})
-"""The functions of `langchain_core.callbacks.manager` that do, with the locals `handler` and `event_name`."""
+"""The functions of `langchain_core.callbacks.manager` that do, with the locals `handler` and `event_name`.
+
+Frames tell, since LangChain marks nothing: to wrap the handlers of the config would leave out those of a model's or a
+tool's own `callbacks`, and a model's run is told of a handler's error (in `on_llm_new_token`) as of its own.
+"""
 
 
 def ends_run(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from langchain_core.runnables.config import run_in_executor, set_config_context
 from pydantic import ConfigDict, model_validator
 from typing_extensions import Unpack
 
+from rlm_integrations.core.calls.foreign_code import carrying_interrupts, delivering_interrupts
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
@@ -141,10 +142,11 @@ class RLMRunnable(
         output, given = await self._aread(input, kwargs)
 
         async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
-            return await self._arun(given, output, output.whole, run_manager.run_id, config, kept)
+            with carrying_interrupts():  # out of a task of LangChain's
+                return await self._arun(given, output, output.whole, run_manager.run_id, config, kept)
 
         view, config = self._recorded(given, config)
-        with KeptResult() as kept:
+        with KeptResult() as kept, delivering_interrupts():
             return await self._acall_with_config(run, view, config)
 
     def stream(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
@@ -175,10 +177,12 @@ class RLMRunnable(
             def made(ended: EndedRun) -> list[Any]:
                 return [*output.pieces(ended)]
 
-            for piece in await self._arun(given, output, made, run_manager.run_id, config, kept):
+            with carrying_interrupts():  # out of a task of LangChain's
+                pieces = await self._arun(given, output, made, run_manager.run_id, config, kept)
+            for piece in pieces:
                 yield piece
 
-        with KeptResult() as kept:
+        with KeptResult() as kept, delivering_interrupts():
             async for piece in self._atransform_stream_with_config(views(), run, config):
                 yield cast(AIMessageChunk, piece)
 

@@ -172,14 +172,6 @@ def test_a_repl_that_cannot_be_opened_hands_back_the_trace_and_what_was_paid(syn
     assert traces[0].iterations[0].reply == finish("1")
 
 
-def test_around_step_must_execute() -> None:
-    async def idle(iteration: int, code: str, execute: object) -> str:
-        return "nothing"
-
-    with pytest.raises(RunError, match="around_step"):
-        RLMEngine(ScriptedModel([finish("1")]), around_step=idle).run("?", LONG)
-
-
 @pytest.mark.parametrize("kind", [IterationStarted, CodeEnded, SubCallsReserved, SubCallEnded])
 def test_an_observer_that_raises_ends_the_run_with_its_trace(kind: type) -> None:
     def watch(event: object) -> None:
@@ -199,42 +191,6 @@ def test_what_confined_the_code_is_in_the_trace() -> None:
     assert result.trace.isolation == resolve_sandbox("auto").capabilities().layers
     assert result.trace.isolation["seccomp"].startswith("allow-list of ")
     assert RLMEngine(ScriptedModel(["4"])).run("2 + 2?").trace.sandbox == ""
-
-
-def test_around_step_cannot_run_the_code_of_a_step_twice() -> None:
-    async def again(iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> None:
-        await execute()
-        await execute()
-
-    asks = "```repl\nllm_query('a')\n```"
-    sub = ScriptedModel(always=lambda messages: "b")
-    with pytest.raises(RunError, match=r"around_step: it awaited execute\(\) twice"):
-        RLMEngine(ScriptedModel([asks]), sub_llm=sub, around_step=again).run("?", LONG)
-    assert len(sub.requests) == 1
-
-
-def test_around_step_that_raises_ends_the_run_with_its_trace() -> None:
-    async def broken(iteration: int, code: str, execute: object) -> str:
-        raise LookupError("no tracer")
-
-    with pytest.raises(RunError, match="around_step: it raised LookupError: no tracer") as caught:
-        RLMEngine(ScriptedModel([finish("1")]), around_step=broken).run("?", LONG)
-    assert caught.value.result is not None
-    assert len(caught.value.result.trace.iterations) == 1
-
-
-@pytest.mark.parametrize(
-    "error", [SystemExit("no tracer"), asyncio.CancelledError("no tracer")], ids=lambda error: type(error)
-)
-def test_around_step_that_would_end_the_loop_ends_the_run(error: BaseException) -> None:
-    async def broken(iteration: int, code: str, execute: object) -> str:
-        raise error
-
-    with pytest.raises(
-        RunError, match=f"around_step: it raised RuntimeError: {type(error).__name__}: no tracer"
-    ) as caught:
-        asyncio.run(RLMEngine(ScriptedModel([finish("1")]), around_step=broken).arun("?", LONG))
-    assert caught.value.result is not None
 
 
 async def test_calls_of_the_code_see_the_context_variables_of_their_step() -> None:

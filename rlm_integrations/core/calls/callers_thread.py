@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from rlm_integrations.core.calls.foreign_code import raisable
+from rlm_integrations.core.calls.foreign_code import being_cancelled, raisable
 
 T = TypeVar("T")
 
@@ -57,14 +57,18 @@ class CallersThread:
         signal handler raised. What a function raises goes to whoever had it called.
         """
         end = time.monotonic() + seconds
-        while not outcome.done():
-            try:
-                job = self._jobs.get(timeout=max(0.0, end - time.monotonic()))
-            except Empty:
-                return outcome.done()
-            if job is not None:
-                self._call(job)
-        return True
+        try:
+            while not outcome.done():
+                try:
+                    job = self._jobs.get(timeout=max(0.0, end - time.monotonic()))
+                except Empty:
+                    return outcome.done()
+                if job is not None:
+                    self._call(job)
+                del job
+            return True
+        finally:
+            del outcome  # it may come to hold what a function raised, whose traceback holds this frame, as a job does
 
     def wake(self, _outcome: object = None) -> None:
         """End the wait for an outcome that has come."""
@@ -77,6 +81,7 @@ class CallersThread:
             for job in self._open:
                 if not job.done.cancel() and not job.done.done():
                     job.done.set_exception(RuntimeError("the thread that waited for the run was interrupted"))
+            self._open.clear()
 
     def _call(self, job: _Job) -> None:
         try:
@@ -92,6 +97,7 @@ class CallersThread:
             if out:
                 raise
         self._open.discard(job)
+        del job
 
 
 WAITING: ContextVar[CallersThread | None] = ContextVar("rlm_callers_thread", default=None)
@@ -111,14 +117,15 @@ async def ask_caller(function: Callable[[], T], *, always: bool = False) -> T:
     try:
         return await (asyncio.shield(asked) if always else asked)
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if being_cancelled():
             if always:
                 asked.add_done_callback(lambda asked: asked.cancelled() or asked.exception())  # nobody waits for it
                 done.add_done_callback(lambda done: _call_after_all(function) if done.cancelled() else None)
             raise
         if not done.cancelled():
             raise
+    finally:
+        del asked, done  # they may come to hold what is raised, whose traceback holds this frame
     return function()
 
 
@@ -138,6 +145,9 @@ def ask_first_caller(function: Callable[[], T]) -> T:
     except CancelledError:
         if not done.cancelled():
             raise
+    except BaseException:
+        del done  # it holds it, and its traceback this frame
+        raise
     return function()
 
 

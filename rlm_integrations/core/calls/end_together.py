@@ -16,6 +16,7 @@ async def side_by_side(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         return await asyncio.gather(*tasks)
     finally:
         await end_together(tasks)
+        tasks.clear()  # they hold what is raised, whose traceback holds this frame
 
 
 async def end_together(tasks: Iterable[asyncio.Task[Any]]) -> None:

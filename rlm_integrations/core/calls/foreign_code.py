@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any, TypeVar
 
 from rlm_integrations.core.wording import error_words
@@ -22,8 +23,7 @@ async def contained(awaitable: Awaitable[T]) -> T:
     try:
         return await awaitable
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if being_cancelled():
             raise
         raise raisable(error) from error
     except GeneratorExit as end:
@@ -36,6 +36,14 @@ async def contained(awaitable: Awaitable[T]) -> T:
         raise CarriedInterruptError(interrupt) from interrupt
     except BaseException as error:
         raise raisable(error) from error
+    finally:
+        del within  # it may come to hold what is raised, whose traceback holds this frame
+
+
+def being_cancelled() -> bool:
+    """Whether a CancelledError here is meant for the task that goes on."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 class CarriedInterruptError(Exception):
@@ -43,26 +51,54 @@ class CarriedInterruptError(Exception):
     and then, and whoever waits for the task never hears of it."""
 
     def __init__(self, interrupt: KeyboardInterrupt) -> None:
-        super().__init__("interrupted")
-        self.interrupt = interrupt
+        super().__init__("KeyboardInterrupt")
+        self._interrupt = interrupt
+
+    def let_go(self) -> KeyboardInterrupt:
+        """The interrupt, to be raised: in the context of this, which is not to hold it, nor what it went through."""
+        interrupt = self._interrupt
+        del self._interrupt
+        self.__cause__ = self.__context__ = self.__traceback__ = None
+        return interrupt
 
 
-@contextmanager
-def carrying_interrupts() -> Generator[None]:
+def carrying_interrupts() -> AbstractContextManager[None]:
     """Within a task: what would end the loop leaves it as CarriedInterruptError."""
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        raise CarriedInterruptError(interrupt) from interrupt
+    return _Carrying()
 
 
-@contextmanager
-def delivering_interrupts() -> Generator[None]:
+class _Carrying:
+    """A class: the frames of a generator's `with` would hold the interrupt, and its traceback them."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            raise CarriedInterruptError(error) from error
+
+
+async def carrying(awaitable: Awaitable[T]) -> T:
+    """Its result, for a task: the same."""
+    with carrying_interrupts():
+        return await awaitable
+
+
+def delivering_interrupts() -> AbstractContextManager[None]:
     """Around a wait for such tasks: raises the KeyboardInterrupt that one of them ended with."""
-    try:
-        yield
-    except CarriedInterruptError as carried:
-        raise carried.interrupt from None
+    return _Delivering()
+
+
+class _Delivering:
+    """A class for the same reason."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        del at  # it holds the frame that carried the interrupt
+        if isinstance(error, CarriedInterruptError):
+            raise error.let_go() from None
 
 
 def _running_task() -> asyncio.Task[Any] | None:

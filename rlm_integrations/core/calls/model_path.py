@@ -89,6 +89,8 @@ class ModelPath:
             if deadline.expired():
                 raise TimeoutError(f"no reply within {seconds:.3g} s") from error
             raise
+        finally:
+            del deadline  # it holds the task, which may come to hold what is raised, whose traceback holds this frame
         if not isinstance(completion, Completion):
             got = type(completion).__name__
             raise TypeError(

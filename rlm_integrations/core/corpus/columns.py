@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from rlm_integrations.core.corpus.distinct import distinct
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.wording import number, one_line, plural
 from rlm_integrations.files.rows import Column, Table
@@ -43,20 +44,13 @@ def _values(cells: list[Any], kinds: list[str]) -> str:
         return ""
     if not set(kinds) <= {"int", "float", "bool", "str"}:
         return f" (as {_value(cells[0])})"
-    distinct = _distinct(cells, kinds)
+    found: Collection[Any] = set(cells) if kinds == ["str"] else distinct(cells)
     comparable = "str" not in kinds or kinds == ["str"]
-    if len(distinct) > _LISTED:
-        ends = f", {_value(min(distinct))} to {_value(max(distinct))}" if comparable else f", as {_value(cells[0])}"
-        return f" ({number(len(distinct))} values{ends})"
-    order = sorted(distinct) if comparable else sorted(distinct, key=repr)
+    if len(found) > _LISTED:
+        ends = f", {_value(min(found))} to {_value(max(found))}" if comparable else f", as {_value(cells[0])}"
+        return f" ({number(len(found))} values{ends})"
+    order = sorted(found) if comparable else sorted(found, key=repr)
     return f" ({', '.join(map(_value, order))})"
-
-
-def _distinct(cells: list[Any], kinds: list[str]) -> Collection[Any]:
-    """Each value once. Numbers are told apart by repr: anybody can choose such that their hashes are alike, and a set
-    of them takes the square of their number.
-    """
-    return set(cells) if kinds == ["str"] else {repr(cell): cell for cell in cells}.values()
 
 
 def _name(column: Column) -> str:

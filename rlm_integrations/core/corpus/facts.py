@@ -7,11 +7,11 @@ import statistics
 from collections.abc import Sequence
 from heapq import nsmallest
 from itertools import islice
-from typing import Any
 from weakref import WeakSet
 
 from rlm_integrations.core.corpus.columns import columns_line
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
+from rlm_integrations.core.corpus.distinct import distinct
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.stuffed_reprs import beginning_in_context
 from rlm_integrations.core.wording import number, one_line, plural, shortened
@@ -115,8 +115,7 @@ def quoted_id(document: Document) -> str:
 def metadata_line(documents: Sequence[Document]) -> str:
     """Each key with its values where they are few, else their number and range.
 
-    Values are told apart by repr, so that 2021 and '2021' are both seen; a key that some documents
-    lack says in how many it stands.
+    A key that some documents lack says in how many it stands.
     """
     keys = {key for document in documents for key in document.metadata}
     if not keys:
@@ -128,16 +127,13 @@ def metadata_line(documents: Sequence[Document]) -> str:
 
 def _values(documents: Sequence[Document], key: str) -> str:
     values = [document.metadata[key] for document in documents if key in document.metadata]
-    by_repr = {repr(value): value for value in values}
-    numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
-
-    def place(form: str) -> Any:
-        return by_repr[form] if numeric else str(by_repr[form])
-
+    found = distinct(values)
+    place = None if all(isinstance(value, (int, float)) for value in found) else str
     name = one_line(key, KEY_CHARS)
     lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
-    if len(by_repr) <= _LISTED_VALUES:
-        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in sorted(by_repr, key=place))})"
-    ends = min(by_repr, key=place), max(by_repr, key=place)  # to sort a million would hold the interpreter's lock
-    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in ends)
-    return f"{name}{lacking} ({number(len(by_repr))} values, {first} to {last})"
+    if len(found) <= _LISTED_VALUES:
+        listed = ", ".join(one_line(repr(value)[:_VALUE_CHARS]) for value in sorted(found, key=place))
+        return f"{name}{lacking} ({listed})"
+    ends = min(found, key=place), max(found, key=place)  # to sort a million would hold the interpreter's lock
+    first, last = (one_line(str(value)[:_VALUE_CHARS]) for value in ends)
+    return f"{name}{lacking} ({number(len(found))} values, {first} to {last})"

@@ -62,7 +62,8 @@ def read_question(
         message_chars: Of the longest message that is shown whole.
         prefix: Of the ids of overlong messages; their places follow.
         known: Messages that are documents of the corpus already, by `message_key`, with their ids.
-        context: What was passed as such. To the ids in it, where it is read already, those of messages give way.
+        context: What was passed as such: where a message `becomes_document`, as a Corpus, for to the ids in it those of
+            messages give way.
 
     Raises:
         InvalidArgumentError: Nothing is asked, or it is something else than a str or Messages.
@@ -82,7 +83,7 @@ def read_question(
     shown: list[Document] = []
     cut: list[str] = []
     for place, message in enumerate(messages):
-        is_short = len(message.content) <= message_chars
+        is_short = _is_short(message, message_chars)
         if is_short and not message.images and (message.role == "assistant" or len(message.content) < _CITABLE_CHARS):
             continue
         known_id = known.get(message_key(message.content, message.images)) if known else None
@@ -106,6 +107,15 @@ def read_question(
         shown=tuple(shown),
         cut=tuple(cut),
     )
+
+
+def becomes_document(question: str | Sequence[Message], message_chars: int) -> bool:
+    """Whether a message is too long to be shown whole, or has pictures. Raises InvalidArgumentError as above."""
+    return any(message.images or not _is_short(message, message_chars) for message in _messages(question))
+
+
+def _is_short(message: Message, message_chars: int) -> bool:
+    return len(message.content) <= message_chars
 
 
 def _free_id(name: str, context: object) -> str:

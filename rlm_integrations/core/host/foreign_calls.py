@@ -76,8 +76,11 @@ class ForeignCalls:
             )
             await self._emit(HostCallEnded(step.iteration, number, record, sub_call))
         if failure is not None:
-            let_through(failure, self._ends_run)
-            raise RefusedCallError("failed", f"{name}: {error}") from failure
+            try:
+                let_through(failure, self._ends_run)
+                raise RefusedCallError("failed", f"{name}: {error}") from failure
+            finally:
+                del failure  # its traceback holds this frame
         return value
 
 

@@ -21,6 +21,9 @@ async def in_own_task(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
     except asyncio.CancelledError:
         await end_together([task])
         raise
-    if task.cancelled():
-        raise BudgetError(STEP_OVER)
-    return task.result()
+    try:
+        if task.cancelled():
+            raise BudgetError(STEP_OVER)
+        return task.result()
+    finally:
+        del task, work  # they hold what is raised, whose traceback holds this frame

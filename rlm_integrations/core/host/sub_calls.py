@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
 from rlm_integrations.core.calls.failure_words import failure_words
-from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.long_thoughts import thoughts_left
 from rlm_integrations.core.calls.model_calls import ModelCalls, TooLongReplyError
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -31,8 +31,9 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Said, SubPrompt, ToolLoop
+from rlm_integrations.core.host.wrapped_work import AroundSubCall, wrapped
 from rlm_integrations.core.trace.cut_off import CUT_OFF
-from rlm_integrations.core.trace.ends_run import EndsRun, boundary, let_through
+from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import JournalError, RunError
@@ -41,9 +42,6 @@ from rlm_integrations.wire.calls import LlmQuery
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import CallJournal
-
-AroundSubCall = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
-"""(prompt, execute) -> reply of a sub-LM that has tools. Must await execute() once and return what it returned."""
 
 
 class SubCalls:
@@ -173,39 +171,14 @@ class SubCalls:
     def _reply_to(self, prompt: SubPrompt, step: StepRecord, sent: ReservedCall) -> Awaitable[Said]:
         if self._tools is None:
             return self._ask(prompt, step, sent)
-        if self._around is None:
-            return self._tools.ask(prompt, step, sent)
-        return self._ask_within(self._around, self._tools, prompt, step, sent)
+        ask = partial(self._tools.ask, prompt, step, sent)
+        return wrapped("around_sub_call", self._around, (prompt.text,), ask, lambda said: said.completion.text)
 
     async def _ask(self, prompt: SubPrompt, step: StepRecord, sent: ReservedCall) -> Said:
         messages = prompt.messages()
         completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin, kept=sent.request())
         sent.take(completion)
         return Said(completion, messages)
-
-    async def _ask_within(
-        self, around: AroundSubCall, tools: ToolLoop, prompt: SubPrompt, step: StepRecord, sent: ReservedCall
-    ) -> Said:
-        said, failure = list[Said](), list[BaseException]()
-
-        async def execute() -> str:
-            try:
-                said.append(await tools.ask(prompt, step, sent))
-            except BaseException as error:  # no fault of the function that wraps it
-                failure.append(error)
-                raise
-            return said[0].completion.text
-
-        try:
-            with boundary("around_sub_call"):
-                await contained(around(prompt.text, execute))
-        except Exception:
-            if failure:
-                raise failure[0] from None
-            raise
-        if not said:
-            raise RunError("around_sub_call: returned without awaiting execute()")
-        return said[0]
 
 
 def _failure_words(error: Exception, prompt_chars: int) -> str:

@@ -67,9 +67,14 @@ class BulkRun:
             with delivering_interrupts():
                 await side_by_side(self._work(places) for _ in range(at_once))
         except BaseException as end:
-            vars(end)["results"] = self._outcomes
+            vars(end)["results"] = self._take_outcomes()
             raise
-        return _all_answered(cast("list[Outcome]", self._outcomes))
+        return _all_answered(cast("list[Outcome]", self._take_outcomes()))
+
+    def _take_outcomes(self) -> list[Outcome | None]:
+        """What came of each question. Not kept: the tracebacks of errors hold this."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
 
     async def _work(self, places: Iterable[int]) -> None:
         """Answer one question after another, of those that nobody has taken yet."""

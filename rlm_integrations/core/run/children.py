@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from rlm_integrations.core.calls.budget import limit_words
-from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.model_calls import Waiting
 from rlm_integrations.core.calls.reply_fields import as_text
@@ -15,14 +14,14 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import Question, read_question
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.child_runs import ChildEnd, ChildTask
+from rlm_integrations.core.host.wrapped_work import wrapped
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.nothing_read import NOTHING_READ_NOTE
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn
-from rlm_integrations.core.trace.ends_run import boundary
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, SandboxError
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import NodeJournal
@@ -82,34 +81,23 @@ class Children:
         shared = self._shared.for_children()
         limits = shared.plan.limits
         node: ChildNode | None = None
-        finish: Finish | None = None
 
-        async def answer() -> str:
-            nonlocal node, finish
+        async def answer() -> Finish:
+            nonlocal node
             question = await shared.threads.run(read_question, task.question, limits.message_chars)
             node = self._make_node(shared, question, (*self._path, task.number), root_calls.ask, turn)
             node.journal = None if task.kept is None else task.kept.child()
-            finish = await node.answer(corpus)
-            return finish.text
+            return await node.answer(corpus)
 
         try:
-            await self._around(task, answer)
+            around = self._shared.plan.around_child
+            finish = await wrapped("around_child", around, (task.question,), answer, lambda finish: finish.text)
         except (RootModelError, LimitReachedError, SandboxError, InvalidArgumentError) as error:
             return ChildEnd("" if node is None else node.draft, error=str(error))
         finally:
             if node is not None:
                 await node.close()
-        if finish is None:
-            raise RunError("around_child: returned without awaiting execute()")
         return ChildEnd(finish.text, finish.stop_reason, _caveat(finish, limits))
-
-    async def _around(self, task: ChildTask, answer: Callable[[], Awaitable[str]]) -> None:
-        around = self._shared.plan.around_child
-        if around is None:
-            await answer()
-        else:
-            with boundary("around_child"):
-                await contained(around(task.question, answer))
 
 
 def _caveat(finish: Finish, limits: RLMLimits) -> str:

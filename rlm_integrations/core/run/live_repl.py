@@ -114,6 +114,8 @@ class LiveRepl:
                 self._opening = None
                 return ReplLost("it did not start within the time of the run")
             return opening.result()  # it came in the last moment
+        finally:
+            del opening, timeout  # they hold tasks, and these what is raised, whose traceback holds this frame
 
     async def lose(self, reason: str) -> None:
         """End the REPL, if it lives: the next step has a new one."""

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rlm_integrations.core.calls.budget import Budget
-from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.corpus.corpus import NO_CORPUS
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.empty_corpus import empty_corpus_warning
@@ -16,6 +15,7 @@ from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.corpus.whole import shown_whole
 from rlm_integrations.core.host.retrieval import Retrieval
+from rlm_integrations.core.host.wrapped_work import wrapped
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
@@ -38,7 +38,6 @@ from rlm_integrations.core.run.tellings import Tellings
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.core.session.memory import SessionMemory
-from rlm_integrations.core.trace.ends_run import boundary
 from rlm_integrations.core.trace.events import (
     ConversationOpened,
     Event,
@@ -287,26 +286,11 @@ class Node:
     # -- running code
 
     async def _run_code(self, state: State, action: RunCode) -> Decision:
-        decision: Decision | None = None
-        begun = False
+        async def execute() -> Decision:
+            return await self._decide(state, await self._steps.run(state.iteration, action.blocks))
 
-        async def execute() -> str:
-            nonlocal decision, begun
-            if begun:
-                raise RunError("around_step: it awaited execute() twice; the code of a step runs once")
-            begun = True
-            decision = await self._decide(state, await self._steps.run(state.iteration, action.blocks))
-            return shown_by(decision)
-
-        around = self._plan.around_step
-        if around is None:
-            await execute()
-        else:
-            with boundary("around_step"):
-                await contained(around(state.iteration, "\n\n".join(action.blocks), execute))
-        if decision is None:
-            raise RunError("around_step: returned without awaiting execute()")
-        return decision
+        code = "\n\n".join(action.blocks)
+        return await wrapped("around_step", self._plan.around_step, (state.iteration, code), execute, shown_by)
 
 
 async def _tell_of_repl(sandbox: Sandbox, emit: Callable[[Event], Awaitable[None]]) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Literal
 
 from rlm_integrations.core.calls.prices import Pricing
-from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool
 from rlm_integrations.core.host.tools import Tool
+from rlm_integrations.core.host.wrapped_work import AroundChild, AroundStep, AroundSubCall
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, ToolCaller
 from rlm_integrations.core.limits import RLMLimits, Route
@@ -26,11 +26,6 @@ LONG_TEXT_CHARS = 20_000
 
 OnEvent = Callable[[Event], Awaitable[None] | None]
 """In a sync run a function is called in the thread that waits for the run; what is async runs on the run's own loop."""
-AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
-"""(iteration, code, execute) -> observation. Must await execute() once and return what it returned."""
-
-AroundChild = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
-"""(prompt, execute) -> answer of a child RLM. Must await execute() once and return what it returned."""
 
 
 @frozen

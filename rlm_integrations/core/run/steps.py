@@ -48,6 +48,9 @@ class Steps:
         seconds = max(0.0, calls.budget.seconds_left(last_call=calls.last_call))
         try:
             outcome = await self._repl.step(blocks, seconds, step)
+        except BaseException:
+            host.functions.take_fatal()
+            raise
         finally:  # where this is a child that is ended, others go on with what it had reserved
             calls.budget.release(step.end())
         if self._journal is not None and host.functions.fatal is None:

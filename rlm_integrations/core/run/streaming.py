@@ -9,8 +9,8 @@ from dataclasses import replace
 from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.run.arguments import checked_run_id
+from rlm_integrations.core.run.asked import answer
 from rlm_integrations.core.run.plan import OnEvent, RunPlan
-from rlm_integrations.core.run.twice import new_run
 from rlm_integrations.core.trace.events import Event
 
 
@@ -25,9 +25,16 @@ async def streamed(
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
     plan = replace(plan, on_event=_tee(plan.on_event, queue))
 
+    ended: list[BaseException] = []
+    """What the run raised. Its task does not keep it: frames that it went through hold the task."""
+
     async def perform() -> None:
         try:
-            await new_run(plan, question, context, sync=False, run_id=named).perform()
+            await answer(plan, question, context, sync=False, run_id=named)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            ended.append(error)
         finally:
             queue.put_nowait(None)
 
@@ -36,6 +43,8 @@ async def streamed(
         while (event := await queue.get()) is not None:
             yield event
         await task
+        if ended:
+            raise ended.pop()
     finally:
         await end_together([task])
 

@@ -67,8 +67,6 @@ class RunTree:
         """`part_of`: who watches its question, of which it is one of several runs. Whoever joins them hands out its
         trace.
         """
-        if session is not None:
-            session.go_over(context)
         read = read_question if session is None else session.read
         self._question = read(question, plan.limits.message_chars, context=context)
         self._plan, self._context = plan, context
@@ -243,8 +241,12 @@ class RunTree:
         try:
             await self._account.end(RunEnded(result))
         except EndsRunError as ended:
-            keep_result(ended.end, result)
-            raise ended.end from None
+            end = ended.let_go()
+            keep_result(end, result)
+            try:
+                raise end from None
+            finally:
+                del end  # its traceback holds this frame
         except RunError as error:
             error.result = result
             raise
@@ -276,7 +278,7 @@ class RunTree:
         if isinstance(error, asyncio.CancelledError):
             words = "the run was cancelled"
         elif isinstance(error, EndsRunError):
-            words, raised = str(error), error.end
+            words, raised = str(error), error.let_go()
         elif isinstance(error, RLMError):
             words = str(error)
         elif isinstance(error, Exception):

@@ -72,10 +72,13 @@ class Verification:
         if out_of_time:
             return f"{check.name} was not done when the run's time was up", True
         if failure is not None:
-            let_through(failure, self._ends_run)
-            raise RunError(f"verify: {check.name} {record.error}; the answer that it was to check is in .result") from (
-                None if isinstance(failure, BrokenCheckError) else failure
-            )
+            try:
+                let_through(failure, self._ends_run)
+                raise RunError(
+                    f"verify: {check.name} {record.error}; the answer that it was to check is in .result"
+                ) from (None if isinstance(failure, BrokenCheckError) else failure)
+            finally:
+                del failure, deadline  # its traceback holds this frame, and the other its task
         return said, False
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.run.asked import with_names
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.session.memory import SessionMemory
@@ -43,4 +44,8 @@ async def answer_in(
     with session.asking() as asking:
         async with asking.turn():
             session.check()
-            return await RunTree(plan, question, context, sync=sync, session=session).perform()
+            session.go_over(context)
+            known: object = session.corpus
+            if known is None:
+                known = await with_names(context, question, plan.limits.message_chars)
+            return await RunTree(plan, question, known, sync=sync, session=session).perform()

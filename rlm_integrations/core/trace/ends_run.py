@@ -21,11 +21,18 @@ class EndsRunError(RunError):
         super().__init__(f"the run was ended by {type(end).__name__}")
         self.end = end
 
+    def let_go(self) -> BaseException:
+        """`end`, to be raised: in the context of this, which is not to hold it then, nor what it went through."""
+        end = self.end
+        del self.end
+        self.__cause__ = self.__context__ = self.__traceback__ = None
+        return end
+
 
 def let_through(error: Exception, ends_run: EndsRun | None) -> None:
     """Raises EndsRunError where the error is to end the run."""
     if isinstance(error, CarriedInterruptError):
-        raise EndsRunError(error.interrupt)
+        raise EndsRunError(error.let_go())
     if ends_run is not None and ends_run(error):
         raise EndsRunError(error)
 
@@ -41,7 +48,7 @@ def boundary(argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> 
     except known:
         raise
     except CarriedInterruptError as carried:
-        raise EndsRunError(carried.interrupt) from None
+        raise EndsRunError(carried.let_go()) from None
     except Exception as error:
         raise RunError(f"{argument}: it raised {error_words(error)}") from error
 
@@ -52,4 +59,4 @@ def delivering_ends() -> Generator[None]:
     try:
         yield
     except EndsRunError as ended:
-        raise ended.end from None
+        raise ended.let_go() from None

@@ -75,6 +75,43 @@ async def _tell_a_broken_handler(corpus: Corpus) -> None:
         await RLMEngine(ANSWERS, sub_llm=SUB, on_event=_fail_at).arun("Which?", corpus)
 
 
+def _break(*_: object) -> None:
+    raise RuntimeError("the check is broken")
+
+
+async def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+class _Interrupts:
+    async def complete(self, messages: Sequence[Message]) -> Completion:
+        raise KeyboardInterrupt
+
+
+async def lookup() -> str:
+    """Raises."""
+    raise LookupError("not there")
+
+
+def _interrupt_at(event: Event) -> None:
+    if isinstance(event, SubCallEnded):
+        raise KeyboardInterrupt
+
+
+LOOKS_UP = ScriptedModel(always=lambda _: "```repl\nlookup()\n```")
+ENDS = {
+    "broken check": lambda: RLMEngine(ANSWERS, sub_llm=SUB, verify=_break),
+    "check that interrupts": lambda: RLMEngine(ANSWERS, sub_llm=SUB, verify=_interrupt),
+    "handler that interrupts": lambda: RLMEngine(ANSWERS, sub_llm=SUB, on_event=_interrupt_at),
+    "broken handler": lambda: RLMEngine(ANSWERS, sub_llm=SUB, on_event=_fail_at),
+    "sub-LM that interrupts": lambda: RLMEngine(ANSWERS, sub_llm=_Interrupts()),
+    "child that interrupts": lambda: RLMEngine(ASKS_A_CHILD, sub_llm=_Interrupts(), limits={"max_depth": 2}),
+    "root LM that interrupts": lambda: RLMEngine(_Interrupts()),
+    "tool that ends it": lambda: RLMEngine(LOOKS_UP, tools=[lookup], ends_run=lambda _: True),
+    "second opinion": lambda: RLMEngine(ANSWERS, sub_llm=_Interrupts(), verify=Twice()),
+}
+
+
 @pytest.fixture
 def collects_nothing():
     gc.collect()
@@ -110,6 +147,23 @@ async def test_a_run_leaves_nothing_to_a_search_for_garbage(run, until):
     await until(lambda: left() is None)  # the thread that starts a REPL which nobody waits for may be amid that
 
 
+async def _streamed(engine: RLMEngine, corpus: Corpus) -> None:
+    async for _ in engine.astream("Which?", corpus):
+        pass
+
+
+@pytest.mark.usefixtures("collects_nothing")
+@pytest.mark.parametrize("way", ["arun", "astream"])
+@pytest.mark.parametrize("end", ENDS)
+async def test_nor_does_one_that_the_users_code_ends(end, way, until):
+    corpus = Corpus.of(["a", "b"])
+    left = weakref.ref(corpus)
+    with suppress(KeyboardInterrupt, RLMError, LookupError):
+        await (ENDS[end]().arun("Which?", corpus) if way == "arun" else _streamed(ENDS[end](), corpus))
+    del corpus
+    await until(lambda: left() is None)
+
+
 def _run(corpus: Corpus) -> None:
     assert RLMEngine(ANSWERS, sub_llm=SUB).run("Which?", corpus).answer == "fine"
 
@@ -140,5 +194,33 @@ async def test_nor_does_a_sync_run(run, until):
     corpus = Corpus.of(["a", "b"])
     left = weakref.ref(corpus)
     await asyncio.to_thread(run, corpus)
+    del corpus
+    await until(lambda: left() is None)
+
+
+@pytest.mark.usefixtures("collects_nothing")
+@pytest.mark.parametrize("end", ENDS)
+async def test_nor_does_a_sync_run_that_the_users_code_ends(end, until):
+    def run(corpus: Corpus) -> None:
+        with suppress(KeyboardInterrupt, RLMError, LookupError):
+            ENDS[end]().run("Which?", corpus)
+
+    corpus = Corpus.of(["a", "b"])
+    left = weakref.ref(corpus)
+    await asyncio.to_thread(run, corpus)
+    del corpus
+    await until(lambda: left() is None)
+
+
+@pytest.mark.usefixtures("collects_nothing")
+@pytest.mark.parametrize(
+    "make",
+    [lambda: RLMEngine(ScriptedModel(always=_fails)), ENDS["broken check"], ENDS["sub-LM that interrupts"]],
+)
+async def test_nor_do_many_questions_that_fail(make, until):
+    corpus = Corpus.of(["a", "b"])
+    left = weakref.ref(corpus)
+    with suppress(RLMError, KeyboardInterrupt):
+        await make().amap(["Which?", "What?"], corpus)
     del corpus
     await until(lambda: left() is None)
