@@ -64,4 +64,9 @@ def _name(column: Column) -> str:
 
 
 def _value(value: object) -> str:
-    return one_line(repr(value)[:_VALUE_CHARS])
+    return shown_value(repr(value))
+
+
+def shown_value(form: str) -> str:
+    """The repr of a value, in a line. Where it is cut, it says so."""
+    return one_line(form if len(form) <= _VALUE_CHARS else f"{form[: _VALUE_CHARS - 1]}…")

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 from weakref import WeakSet
 
-from rlm_integrations.core.corpus.columns import columns_line
+from rlm_integrations.core.corpus.columns import columns_line, shown_value
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.stuffed_reprs import beginning_in_context
@@ -23,7 +23,6 @@ _LISTED_KEYS = 12
 _LISTED_IDS = 20
 _LISTED_IDS_CHARS = 500
 _METADATA_CHARS = 300
-_VALUE_CHARS = 30
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 _studied = WeakSet[Corpus]()
 
@@ -61,7 +60,8 @@ def lines_of(corpus: Corpus) -> int:
     """How many lines a text has."""
     content = corpus.text
     pieces = range(0, len(content), _COUNTED_CHARS)
-    return sum([content.count("\n", start, start + _COUNTED_CHARS) for start in pieces]) + 1
+    breaks = sum([content.count("\n", start, start + _COUNTED_CHARS) for start in pieces])
+    return breaks if content.endswith("\n") else breaks + 1
 
 
 @once_per_corpus
@@ -115,8 +115,8 @@ def quoted_id(document: Document) -> str:
 def metadata_line(documents: Sequence[Document]) -> str:
     """Each key with its values where they are few, else their number and range.
 
-    Values are told apart by repr, so that 2021 and '2021' are both seen; a key that some documents
-    lack says in how many it stands.
+    Values are told apart and shown by repr, so that 2021 and '2021' are both seen, and code compares what there is; a
+    key that some documents lack says in how many it stands.
     """
     keys = {key for document in documents for key in document.metadata}
     if not keys:
@@ -137,7 +137,7 @@ def _values(documents: Sequence[Document], key: str) -> str:
     name = one_line(key, KEY_CHARS)
     lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
     if len(by_repr) <= _LISTED_VALUES:
-        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in sorted(by_repr, key=place))})"
+        return f"{name}{lacking} ({', '.join(map(shown_value, sorted(by_repr, key=place)))})"
     ends = min(by_repr, key=place), max(by_repr, key=place)  # to sort a million would hold the interpreter's lock
-    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in ends)
+    first, last = map(shown_value, ends)
     return f"{name}{lacking} ({number(len(by_repr))} values, {first} to {last})"
