@@ -21,6 +21,7 @@ from rlm_integrations.core.loop.happenings import (
     RootCallFailed,
     Verified,
 )
+from rlm_integrations.core.loop.meant_draft import draft_meant
 from rlm_integrations.core.loop.observation import (
     quoted_blocks,
     unfinished_reply,
@@ -248,15 +249,22 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     plain_reply_answers = rules.plain_reply_answers and not quoted  # what was meant to run is no answer
     if state.parsed.talk_of_final:
         quoted = observation_part("final_talk")
+    if said and not final and draft_meant(rules, state, said):
+        if state.codeless > 1:
+            return state, Finish(state.draft.strip(), "plain_reply", state.draft_is_json)
+        said, misfit = "", None  # it may as well say what is to come
     if said and misfit is None and (final or plain_reply_answers or state.codeless > 1):
         nothing_read = state.variables is None and not rules.plain_reply_answers
         return state, Finish(said, "answer" if final else "plain_reply", nothing_read=nothing_read)
     if state.empty > 1:
         return state, Fail(said_nothing(state.unfinished), draft=state.draft)
+    last = limit_met(rules, state, budget) is not None
+    if state.draft.strip() and not last:
+        quoted = f"{quoted} {observation_part('answer_not_ready')}".lstrip()
     where = where_it_is(rules, state, quoted)
     if misfit is not None:
         told = nudge("nudge_misfit", rules.protocol, why=one_line(misfit), **where)
-    elif limit_met(rules, state, budget) is not None:
+    elif last:
         told = quoted  # the last call follows, and wants no code
     else:
         told = nudge("nudge_no_code", rules.protocol, **where)
