@@ -1,9 +1,10 @@
 """Conversations over real corpora, each replayed through the face that it was played through.
 
 The replies of the root LM and of the sub-LM were written by hand, once, from what the requests say, by players who
-had seen neither the corpora nor this package (over the minutes one was the root LM and another the sub-LM). The tests
-do not measure a model. They hold that the prompts, the REPL's functions and the three faces still carry the same
-replies to the same right answers, and that what the root LM is sent stays small.
+had seen neither the corpora nor this package (over the minutes one was the root LM and another the sub-LM); those in
+`mistakes/` begin with a mistake that models make, and go on from what the root LM is told of it. The tests do not
+measure a model. They hold that the prompts, the REPL's functions and the three faces still carry the same replies to
+the same right answers, and that what the root LM is sent stays small.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Played:
 
     @property
     def path(self) -> Path:
-        return HERE / "conversations" / f"{self.name}.jsonl"
+        return HERE / ("mistakes" if self.told else "conversations") / f"{self.name}.jsonl"
 
     @property
     def question(self) -> str:
@@ -271,6 +272,5 @@ def test_all_together_take_few_root_calls_and_short_prompts() -> None:
 
 
 def test_every_conversation_is_replayed() -> None:
-    assert {path.stem for path in (HERE / "conversations").iterdir()} == {
-        played.name for played in (*PLAYED, *MISTAKEN)
-    }
+    recorded = {*(HERE / "conversations").iterdir(), *(HERE / "mistakes").iterdir()}
+    assert recorded == {played.path for played in (*PLAYED, *MISTAKEN)}
