@@ -143,7 +143,7 @@ def test_what_a_retriever_found_is_called_a_sample() -> None:
         "`context` is a list of 2 documents fetched for the question (a sample: `retrieve(query)` brings more), 100"
     )
     assert "<document 3f2a id='d0'>" in shown
-    nothing = describe(Corpus([], retriever=Retrieves()), USUAL, TAG)
+    nothing = describe(Corpus([], retriever=Retrieves()), USUAL, TAG, sub_call_chars=10_000)
     assert nothing.startswith("`context` is a list of 0 documents fetched for the question")
     assert nothing.endswith("0 characters of text. No metadata.")
 
