@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from rlm_integrations.core.calls.endings import to_its_writer
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
@@ -275,7 +276,7 @@ def _unfinished(rules: Rules, state: State, budget: BudgetView) -> Decision:
     """An empty reply, or one that did not come whole and has no whole code: it is told, and is never an answer."""
     if state.empty > 1:
         return state, Fail(said_nothing(state.unfinished), draft=state.draft)
-    why = one_line(state.unfinished or "")
+    why = one_line(to_its_writer(state.unfinished or ""))
     if limit_met(rules, state, budget) is not None:
         return go_on(rules, state, result_of_refused(state.parsed, unfinished_reply(why, rules.protocol)), budget)
     quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""

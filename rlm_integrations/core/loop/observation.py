@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rlm_integrations.core.calls.endings import to_its_writer
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
 from rlm_integrations.core.loop.unresolved import refused_for, unresolved_lines
@@ -77,7 +78,7 @@ def observe(ran: CodeRan, at: StepContext) -> str:
     if at.fence_open and (isinstance(outcome, ReplLost) or outcome.error is not None):
         lines.append(observation_part("fence_open"))
     if at.unfinished is not None:
-        lines.append(unfinished_reply(one_line(at.unfinished), at.protocol))
+        lines.append(unfinished_reply(one_line(to_its_writer(at.unfinished)), at.protocol))
     if at.quoted:
         lines.append(quoted_blocks(at.quoted))
     lines += _about_the_reply(at)
