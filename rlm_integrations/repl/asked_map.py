@@ -133,10 +133,18 @@ def refusal(check: Callable[[Any], Any], value: Any) -> tuple[str | None, bool]:
     return (None, True) if verdict is None or verdict else ("it does not pass the check", True)
 
 
-def task_of(kind: MapKind, name: str, instruction: Any, form: Any = None, choices: Any = None) -> MapTask:
-    """The task. `name` is that of the argument. Raises TypeError and ValueError, with nothing sent."""
-    if kind != "query" and (not isinstance(instruction, str) or not instruction.strip()):
+def check_instruction(name: str, instruction: Any) -> None:
+    """Raises TypeError for what is none: often the arguments stand the wrong way round."""
+    if not isinstance(instruction, str):
+        raise TypeError(
+            f"{name}: {type(instruction).__name__} is not a str; it is the first argument; nothing was sent"
+        )
+    if not instruction.strip():
         raise TypeError(f"{name}: pass a str that is not empty; nothing was sent")
+
+
+def task_of(kind: MapKind, instruction: str, form: Any = None, choices: Any = None) -> MapTask:
+    """The task. Raises TypeError and ValueError, with nothing sent."""
     if form is not None and choices is not None:
         raise ValueError("schema and choices: pass one of them; nothing was sent")
     schema = None if form is None else schema_of(form)

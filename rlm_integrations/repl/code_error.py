@@ -29,6 +29,7 @@ NOT_HERE = " (this session has no files, network or other processes: all there i
 _NO_OPENSSL = " (this Python has no OpenSSL: hashlib.sha256 and its like are here, and hmac)"
 
 _A_DOCUMENT = ' (a document is a dict: document["id"], document["text"], document["metadata"])'
+_A_DOCUMENT_OR_ANSWER = ' (a document is a dict, and so is answer: document["text"], answer["content"])'
 
 _MEANT = {
     "Temporary failure in name resolution": NOT_HERE,  # it would not be temporary
@@ -39,10 +40,9 @@ _MEANT = {
     "No usable temporary directory": NOT_HERE,
     "module 'hashlib' has no attribute 'scrypt'": _NO_OPENSSL,
     "module 'hashlib' has no attribute 'pbkdf2_hmac'": _NO_OPENSSL,
-    **{
-        f"'dict' object has no attribute '{name}'": _A_DOCUMENT
-        for name in ("text", "id", "metadata", "page_content", "content")
-    },
+    **{f"'dict' object has no attribute '{name}'": _A_DOCUMENT for name in ("text", "id", "metadata", "page_content")},
+    "'dict' object has no attribute 'content'": _A_DOCUMENT_OR_ANSWER,
+    "'dict' object has no attribute 'ready'": ' (answer is a dict: answer["ready"] = True)',
     "asyncio.run() cannot be called from a running event loop": " (await it instead)",
     "This event loop is already running": " (await it instead)",
 }

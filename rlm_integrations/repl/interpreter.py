@@ -233,7 +233,9 @@ class Interpreter:
         """Set the answer to the one value, by whatever name it is given, and finish."""
         if len(values) + len(named) != 1:
             given = len(values) + len(named)
-            raise TypeError(f"FINAL takes one value, the whole answer (a str, list or dict), and {given} were given")
+            raise TypeError(
+                f"FINAL takes one value, the whole answer (a str, number, list or dict), and {given} were given"
+            )
         self._final(*values, *named.values())
 
     def _final_var(self, variable: Any) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rlm_integrations.repl.asked_map import AskedMap, map_items, pair_names, pair_text, task_of, tell_left, text_of
+from rlm_integrations.repl.asked_map import (
+    AskedMap,
+    check_instruction,
+    map_items,
+    pair_names,
+    pair_text,
+    task_of,
+    tell_left,
+    text_of,
+)
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.map_results import MapResults
 from rlm_integrations.repl.sub_calls import listed
@@ -37,6 +46,7 @@ class LlmMap:
 
         Raises SubCallLimitError when the budget has no room, TypeError and ValueError, before anything is sent.
         """
+        check_instruction("instruction", instruction)
         given = listed("items", items)
         asked = map_over(self._host, instruction, given, schema, choices)
         if check is not None and not callable(check):
@@ -49,6 +59,7 @@ class LlmMap:
 
         Raises as llm_map does.
         """
+        check_instruction("condition", condition)
         given = listed("items", items)
         asked = filter_over(self._host, condition, given)
         asked.ask()
@@ -60,6 +71,7 @@ class LlmMap:
         Each pair is asked once. `.unresolved` has the pairs of indices without a verdict. Raises as llm_map does, and
         ValueError for more than 20,000 pairs.
         """
+        check_instruction("question", question)
         left = listed("items_a", items_a)
         right = None if items_b is None else listed("items_b", items_b)
         asked, names = pairs_over(self._host, question, left, right)
@@ -72,23 +84,23 @@ class LlmMap:
         tell_left(self._host, ALL_MAPS, [])
 
 
-def map_over(host: HostPort, instruction: Any, items: list[Any], schema: Any, choices: Any) -> AskedMap:
+def map_over(host: HostPort, instruction: str, items: list[Any], schema: Any, choices: Any) -> AskedMap:
     """A map that is not asked yet. Raises TypeError and ValueError."""
-    task, names = task_of("map", "instruction", instruction, schema, choices), range(len(items))
+    task, names = task_of("map", instruction, schema, choices), range(len(items))
     return AskedMap(host, task, map_items(map(text_of, names, items), names), names)
 
 
-def filter_over(host: HostPort, condition: Any, items: list[Any]) -> AskedMap:
+def filter_over(host: HostPort, condition: str, items: list[Any]) -> AskedMap:
     """A map by yes or no that is not asked yet. Raises TypeError and ValueError."""
-    task, names = task_of("filter", "condition", condition, _YES_NO), range(len(items))
+    task, names = task_of("filter", condition, _YES_NO), range(len(items))
     return AskedMap(host, task, map_items(map(text_of, names, items), names), names)
 
 
 def pairs_over(
-    host: HostPort, question: Any, left: list[Any], right: list[Any] | None
+    host: HostPort, question: str, left: list[Any], right: list[Any] | None
 ) -> tuple[AskedMap, list[tuple[int, int]]]:
     """The same over pairs, with their indices. Raises TypeError and ValueError."""
-    task = task_of("pairs", "question", question, _YES_NO)
+    task = task_of("pairs", question, _YES_NO)
     names = pair_names(len(left), None if right is None else len(right))
     one = [text_of(index, item, "items_a: item") for index, item in enumerate(left)]
     other = one if right is None else [text_of(index, item, "items_b: item") for index, item in enumerate(right)]

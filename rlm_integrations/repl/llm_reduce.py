@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rlm_integrations.repl.asked_map import check_instruction
 from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.chunks import pack
 from rlm_integrations.repl.corpus_view import CorpusView
@@ -54,8 +55,7 @@ class LlmReduce:
         Raises SubCallError when all sub-calls failed, SubCallLimitError when the budget is spent, ValueError and
         TypeError before anything is sent, KeyError for an unknown id.
         """
-        if not isinstance(instruction, str) or not instruction.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError("instruction: pass a str that is not empty; nothing was sent")
+        check_instruction("instruction", instruction)
         frame = max(len(_read(instruction, "")), len(_join(instruction, "")))
         if self._max_chars - frame < _LEAST_ROOM:
             raise ValueError(

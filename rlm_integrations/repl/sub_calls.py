@@ -110,7 +110,7 @@ class SubCalls:
         """Prompts for values, not asked yet. Raises TypeError and ValueError."""
         for index, prompt in enumerate(prompts):
             check_prompt(f"prompt {index}", prompt, self._max_chars, _CUT)
-        task, names = task_of("query", "prompt", "", schema), range(len(prompts))
+        task, names = task_of("query", "", schema), range(len(prompts))
         return AskedMap(self._host, task, map_items(map(str.__str__, prompts), names), names)
 
     def _send(self, prompts: list[Any], images: list[list[list[str]]] | None = None) -> list[str]:

@@ -22,7 +22,7 @@ def test_code_in_a_root_reply_that_no_model_writes_does_not_run_and_the_root_is_
     result = RLMEngine(root).run("?", "x" * 9_000)
     assert result.text == "done"
     told = root.requests[1][-1].content
-    assert f"the reply has {len(LONG):,} characters, and at most 600,000 are read (ask for less at once" in told
+    assert f"the reply has {len(LONG):,} characters, and at most 600,000 are read. Reply again: " in told
     assert all(len(message.content) < 100_000 for message in root.requests[1])
     assert result.trace.iterations[0].reply == LONG
     assert result.usage.total_tokens == 220

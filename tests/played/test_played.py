@@ -1,9 +1,10 @@
 """Conversations over real corpora, each replayed through the face that it was played through.
 
 The replies of the root LM and of the sub-LM were written by hand, once, from what the requests say, by players who
-had seen neither the corpora nor this package (over the minutes one was the root LM and another the sub-LM). The tests
-do not measure a model. They hold that the prompts, the REPL's functions and the three faces still carry the same
-replies to the same right answers, and that what the root LM is sent stays small.
+had seen neither the corpora nor this package (over the minutes one was the root LM and another the sub-LM); those in
+`mistakes/` begin with a mistake that models make, and go on from what the root LM is told of it. The tests do not
+measure a model. They hold that the prompts, the REPL's functions and the three faces still carry the same replies to
+the same right answers, and that what the root LM is sent stays small.
 """
 
 from __future__ import annotations
@@ -59,6 +60,12 @@ def through_engine(llm: ReplayingModel, question: str) -> Answer:
     return result.answer, result.trace
 
 
+def through_typed_engine(llm: ReplayingModel, question: str) -> Answer:
+    asked = question.partition("\n\nThe answer must be JSON")[0]  # what is recorded is the question with its schema
+    result = RLMEngine(llm, answer_type=list[str]).run(asked, [LICENCES])
+    return "\n".join(result.answer), result.trace
+
+
 def through_langchain(llm: ReplayingModel, question: str) -> Answer:
     documents = [LangChainDocument(row["text"], id=row["id"], metadata=row["metadata"]) for row in minutes()]
     rlm = RLMRunnable(llm=ScriptedChatModel.replaying(llm), context=documents, trace="full")
@@ -87,10 +94,12 @@ class Played:
     """Ids of documents without which the answer has no ground."""
     not_said: tuple[str, ...] = ()
     """Patterns of wrong answers that the corpus invites."""
+    told: str = ""
+    """What the root LM is told of a mistake that it made."""
 
     @property
     def path(self) -> Path:
-        return HERE / "conversations" / f"{self.name}.jsonl"
+        return HERE / ("mistakes" if self.told else "conversations") / f"{self.name}.jsonl"
 
     @property
     def question(self) -> str:
@@ -175,6 +184,27 @@ PLAYED = [
         cited=frozenset({"agm-2022", "tr-2023"}),
     ),
 ]
+MISTAKEN = [
+    Played(
+        "not_ready",
+        through_engine,
+        facts=(r"^GPL-1 is the oldest: its text gives February 1989\.$",),
+        cited=frozenset({"corpora/licences/GPL-1.txt"}),
+        told='answer["content"] is set, and answer["ready"] is not: ',
+    ),
+    Played(
+        "name_in_quotes",
+        through_typed_engine,
+        facts=tuple(
+            f"^{re.escape(name)}$"
+            for name in ("Apache-2.0", "CC0-1.0", "GPL-2", "GPL-3", "LGPL-2", "LGPL-2.1", "MPL-1.1", "MPL-2.0")
+        ),
+        cited=frozenset(),
+        not_said=(r"Artistic|BSD|GFDL|GPL-1$|LGPL-3|names",),
+        told="(it is the word names in quotes, which is the name of a variable; `FINAL(names)` gives its value)",
+    ),
+]
+"""Each with a mistake as models make them, and what they do when they are told of it."""
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +213,7 @@ def beside_the_corpora(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def corpus_texts(played: Played) -> list[str]:
-    if played.ask is through_engine:
+    if played.ask in (through_engine, through_typed_engine):
         return [document.text for document in Corpus.of([LICENCES]).documents]
     return [row["text"] for row in minutes()]
 
@@ -198,7 +228,7 @@ def prompt_chars(request: tuple[Message, ...]) -> int:
     return sum(len(message.content) for message in request)
 
 
-@pytest.mark.parametrize("played", PLAYED, ids=lambda played: played.name)
+@pytest.mark.parametrize("played", [*PLAYED, *MISTAKEN], ids=lambda played: played.name)
 def test_replies_come_to_the_right_answer_with_its_evidence(played: Played) -> None:
     answer, trace, _ = replay(played)
 
@@ -208,7 +238,7 @@ def test_replies_come_to_the_right_answer_with_its_evidence(played: Played) -> N
     assert played.cited <= {citation.document_id for citation in trace.citations}
 
 
-@pytest.mark.parametrize("played", PLAYED, ids=lambda played: played.name)
+@pytest.mark.parametrize("played", [*PLAYED, *MISTAKEN], ids=lambda played: played.name)
 def test_the_root_lm_is_sent_only_what_was_sampled_or_printed(played: Played) -> None:
     _, trace, requests = replay(played)
     in_fences = re.compile(r"<(output|document) (\w+)\b.*?</\1 \2>", re.DOTALL)
@@ -226,6 +256,13 @@ def test_the_root_lm_is_sent_only_what_was_sampled_or_printed(played: Played) ->
         assert reply.role == "assistant"
 
 
+@pytest.mark.parametrize("played", MISTAKEN, ids=lambda played: played.name)
+def test_a_mistake_is_told_once_and_mended_in_the_next_reply(played: Played) -> None:
+    _, _, (_, after) = replay(played)
+
+    assert played.told in after[-1].content
+
+
 def test_all_together_take_few_root_calls_and_short_prompts() -> None:
     traces = [replay(played)[1] for played in PLAYED]
     calls = [iteration.call for trace in traces for iteration in trace.iterations]
@@ -235,4 +272,5 @@ def test_all_together_take_few_root_calls_and_short_prompts() -> None:
 
 
 def test_every_conversation_is_replayed() -> None:
-    assert {path.stem for path in (HERE / "conversations").iterdir()} == {played.name for played in PLAYED}
+    recorded = {*(HERE / "conversations").iterdir(), *(HERE / "mistakes").iterdir()}
+    assert recorded == {played.path for played in (*PLAYED, *MISTAKEN)}

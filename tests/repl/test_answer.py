@@ -323,6 +323,11 @@ def test_an_iterator_without_an_end_is_refused(repl):
     assert "a repeat gave 5,000,000 items and has no end yet" in done.answer.refused
 
 
+def test_an_attribute_of_the_answer_is_told_how_it_is_written(repl):
+    assert repl.failure("answer.content = 'x'").endswith('so is answer: document["text"], answer["content"])')
+    assert repl.failure("answer.ready = True").endswith('(answer is a dict: answer["ready"] = True)')
+
+
 @given(
     st.dictionaries(
         st.sampled_from(["content", "ready", "more", 3]),

@@ -18,6 +18,13 @@ def test_the_document_may_be_an_id_a_document_or_a_match(library, host):
     assert {payload["document_id"] for payload in host.asked("cite")} == {"lease-2"}
 
 
+def test_words_of_several_documents_are_cited_from_the_first_unless_one_is_named(open_repl, host):
+    leases = open_repl([{"id": name, "text": "A notice of six months.", "metadata": {}} for name in ("a", "b")])
+    leases.value("cite('six months')")
+    leases.value("cite('six months', 'b')")
+    assert [payload["document_id"] for payload in host.asked("cite")] == ["a", "b"]
+
+
 def test_a_text_corpus_is_cited_under_the_empty_id(open_repl, host):
     assert open_repl("the whole\n text").value("cite('whole text', '')") == "whole\n text"
     assert open_repl("the whole text").value("cite('whole text', 'the corpus')") == "whole text"

@@ -101,6 +101,10 @@ def test_notes_that_cannot_be_joined_stay_as_they_are(open_repl, host):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            "llm_reduce([], 'x')",
+            "TypeError: instruction: list is not a str; it is the first argument; nothing was sent",
+        ),
         ("llm_reduce('')", "TypeError: instruction: pass a str that is not empty; nothing was sent"),
         ("llm_reduce('x', 'no-such-id')", "KeyError: 'no document has the id"),
         (

@@ -1,4 +1,4 @@
-"""Whether a reply is a whole one, and in which words it is not. Pure."""
+"""Whether a reply is a whole one, and in which words it is not: what happened, then the remedy in brackets. Pure."""
 
 from __future__ import annotations
 
@@ -68,6 +68,11 @@ def too_many_to_read(chars: int) -> str | None:
         f"the reply has {chars:,} characters, and at most {MOST_READ_CHARS:,} are read (ask for less at once, or lower "
         "max_tokens)"
     )
+
+
+def to_its_writer(why: str) -> str:
+    """The same without the remedy, which stands in brackets at its end: it is for whoever asks, not for the model."""
+    return why.rpartition(" (")[0] if why.endswith(")") else why
 
 
 def worth_asking_again(completion: Completion) -> bool:

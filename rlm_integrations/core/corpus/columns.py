@@ -43,19 +43,25 @@ def _values(cells: list[Any], kinds: list[str]) -> str:
     if not cells:
         return ""
     if not set(kinds) <= {"int", "float", "bool", "str"}:
-        return f" (as {_value(cells[0])})"
+        return f" (as {shown_value(cells[0])})"
     found: Collection[Any] = set(cells) if kinds == ["str"] else distinct(cells)
     comparable = "str" not in kinds or kinds == ["str"]
     if len(found) > _LISTED:
-        ends = f", {_value(min(found))} to {_value(max(found))}" if comparable else f", as {_value(cells[0])}"
+        ends = (
+            f", {shown_value(min(found))} to {shown_value(max(found))}"
+            if comparable
+            else f", as {shown_value(cells[0])}"
+        )
         return f" ({number(len(found))} values{ends})"
     order = sorted(found) if comparable else sorted(found, key=repr)
-    return f" ({', '.join(map(_value, order))})"
+    return f" ({', '.join(map(shown_value, order))})"
 
 
 def _name(column: Column) -> str:
     return one_line(column.name, _NAME_CHARS)
 
 
-def _value(value: object) -> str:
-    return one_line(repr(value)[:_VALUE_CHARS])
+def shown_value(value: object) -> str:
+    """Its repr, in a line. Where it is cut, it says so."""
+    form = repr(value)
+    return one_line(form if len(form) <= _VALUE_CHARS else f"{form[: _VALUE_CHARS - 1]}…")

@@ -75,7 +75,11 @@ def describe(
 
 
 def _describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars: int | None, *, frame: bool) -> str:
-    reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
+    reading = (
+        ""
+        if sub_call_chars is None or not corpus.chars
+        else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
+    )
     if corpus.kind == "none":
         return text("context_none")
     if corpus.in_messages:

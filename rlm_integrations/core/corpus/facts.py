@@ -9,7 +9,7 @@ from heapq import nsmallest
 from itertools import islice
 from weakref import WeakSet
 
-from rlm_integrations.core.corpus.columns import columns_line
+from rlm_integrations.core.corpus.columns import columns_line, shown_value
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.distinct import distinct
 from rlm_integrations.core.corpus.document import Document
@@ -23,7 +23,6 @@ _LISTED_KEYS = 12
 _LISTED_IDS = 20
 _LISTED_IDS_CHARS = 500
 _METADATA_CHARS = 300
-_VALUE_CHARS = 30
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 _studied = WeakSet[Corpus]()
 
@@ -61,7 +60,8 @@ def lines_of(corpus: Corpus) -> int:
     """How many lines a text has."""
     content = corpus.text
     pieces = range(0, len(content), _COUNTED_CHARS)
-    return sum([content.count("\n", start, start + _COUNTED_CHARS) for start in pieces]) + 1
+    breaks = sum([content.count("\n", start, start + _COUNTED_CHARS) for start in pieces])
+    return breaks if content.endswith("\n") else breaks + 1
 
 
 @once_per_corpus
@@ -115,7 +115,8 @@ def quoted_id(document: Document) -> str:
 def metadata_line(documents: Sequence[Document]) -> str:
     """Each key with its values where they are few, else their number and range.
 
-    A key that some documents lack says in how many it stands.
+    Values are shown by repr, so that code compares what there is; a key that some documents lack says in how many it
+    stands.
     """
     keys = {key for document in documents for key in document.metadata}
     if not keys:
@@ -132,8 +133,7 @@ def _values(documents: Sequence[Document], key: str) -> str:
     name = one_line(key, KEY_CHARS)
     lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
     if len(found) <= _LISTED_VALUES:
-        listed = ", ".join(one_line(repr(value)[:_VALUE_CHARS]) for value in sorted(found, key=place))
-        return f"{name}{lacking} ({listed})"
+        return f"{name}{lacking} ({', '.join(map(shown_value, sorted(found, key=place)))})"
     ends = min(found, key=place), max(found, key=place)  # to sort a million would hold the interpreter's lock
-    first, last = (one_line(str(value)[:_VALUE_CHARS]) for value in ends)
+    first, last = map(shown_value, ends)
     return f"{name}{lacking} ({number(len(found))} values, {first} to {last})"

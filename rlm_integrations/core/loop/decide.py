@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlm_integrations.core.calls.endings import to_its_writer
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
@@ -23,6 +24,7 @@ from rlm_integrations.core.loop.happenings import (
     RootCallFailed,
     Verified,
 )
+from rlm_integrations.core.loop.meant_draft import draft_meant
 from rlm_integrations.core.loop.observation import (
     quoted_blocks,
     unfinished_reply,
@@ -250,15 +252,22 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     plain_reply_answers = rules.plain_reply_answers and not quoted  # what was meant to run is no answer
     if state.parsed.talk_of_final:
         quoted = observation_part("final_talk")
+    if said and not final and draft_meant(rules, state, said):
+        if state.codeless > 1:
+            return state, Finish(state.draft.strip(), "plain_reply", state.draft_is_json)
+        said, misfit = "", None  # it may as well say what is to come
     if said and misfit is None and (final or plain_reply_answers or state.codeless > 1):
         nothing_read = state.variables is None and not rules.plain_reply_answers
         return state, Finish(said, "answer" if final else "plain_reply", nothing_read=nothing_read)
     if state.empty > 1:
         return state, Fail(said_nothing(state.unfinished), draft=state.draft)
+    last = limit_met(rules, state, budget) is not None
+    if state.draft.strip() and not last:
+        quoted = f"{quoted} {observation_part('answer_not_ready')}".lstrip()
     where = where_it_is(rules, state, quoted)
     if misfit is not None:
         told = nudge("nudge_misfit", rules.protocol, why=one_line(misfit), **where)
-    elif limit_met(rules, state, budget) is not None:
+    elif last:
         told = quoted  # the last call follows, and wants no code
     else:
         told = nudge("nudge_no_code", rules.protocol, **where)
@@ -269,7 +278,7 @@ def _unfinished(rules: Rules, state: State, budget: BudgetView) -> Decision:
     """An empty reply, or one that did not come whole and has no whole code: it is told, and is never an answer."""
     if state.empty > 1:
         return state, Fail(said_nothing(state.unfinished), draft=state.draft)
-    why = one_line(state.unfinished or "")
+    why = one_line(to_its_writer(state.unfinished or ""))
     if limit_met(rules, state, budget) is not None:
         return go_on(rules, state, result_of_refused(state.parsed, unfinished_reply(why, rules.protocol)), budget)
     quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlm_integrations.core.calls.endings import to_its_writer
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.actions import CallRootLM, Finish, GoOverToCode
 from rlm_integrations.core.loop.code_calls import as_message
@@ -31,7 +32,8 @@ def on_direct_reply(rules: Rules, state: State, replied: Replied) -> Decision:
         return state, GoOverToCode(_CUT)
     if replied.unfinished is not None:
         why = one_line(replied.unfinished)
-        return again(rules, state, direct_part("unfinished", why=why), replied.budget, f"no whole reply: {why}")
+        told = direct_part("unfinished", why=one_line(to_its_writer(replied.unfinished)))
+        return again(rules, state, told, replied.budget, f"no whole reply: {why}")
     if not said:
         return again(rules, state, direct_part("empty"), replied.budget, "no answer in its reply")
     misfit = rules.misfit(said, False)

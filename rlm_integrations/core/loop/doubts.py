@@ -56,8 +56,8 @@ def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str]) 
             return observation_part("answer_of_several", blocks=plural(len(setting), "block"))
         if setting and setting[0] and not done.output.empty and _is_blind(blocks, setting[0]):
             return observation_part("answer_unseen")
-    if (name := _named(done.answer.content, blocks, variables)) is not None:
-        return observation_part("answer_named", name=name)
+    if (named := named_variable(done.answer.content, blocks, variables)) is not None:
+        return observation_part("answer_named", named=named)
     field = _unfilled(done, blocks, variables)
     return None if field is None else observation_part("answer_unfilled", field=one_line(field, _SHOWN_CHARS))
 
@@ -145,15 +145,15 @@ def _prints(body: Sequence[ast.stmt]) -> bool:
     return any(isinstance(node, ast.Name) and node.id == "print" for each in body for node in ast.walk(each))
 
 
-def _named(content: str, blocks: Sequence[str], variables: Collection[str]) -> str | None:
-    """The variable whose name is all of the answer, where it stands so in the code that sets it."""
+def named_variable(content: str, blocks: Sequence[str], variables: Collection[str]) -> str | None:
+    """That all of the answer is the name of a variable, in words, where it stands so in the code that sets it."""
     alone = _NAME_ALONE.fullmatch(content)
     if alone is None or alone["name"] not in variables:
         return None
     written = re.compile(
         rf"(?:\bFINAL\(|\bcontent['\"]\s*+\]\s*+=|\bcontent['\"]\s*+:)\s*+['\"]{{1,3}}+{re.escape(content)}['\"]"
     )
-    return alone["name"] if any(map(written.search, blocks)) else None
+    return observation_part("named", name=alone["name"]) if any(map(written.search, blocks)) else None
 
 
 def _unfilled(done: StepDone, blocks: Sequence[str], variables: Collection[str]) -> str | None:

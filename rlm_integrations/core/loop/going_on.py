@@ -14,6 +14,7 @@ from rlm_integrations.core.loop.folding import fold_due
 from rlm_integrations.core.loop.happenings import (
     BudgetView,
 )
+from rlm_integrations.core.loop.meant_draft import draft_meant
 from rlm_integrations.core.loop.outcomes import failed_steps
 from rlm_integrations.core.loop.quotations import fenced, quotable
 from rlm_integrations.core.loop.state import Decision, Rules, State
@@ -96,7 +97,10 @@ def last_answer(rules: Rules, state: State, said: str = "", problem: str | None 
     """
     assert state.last_call is not None
     misfits: list[str] = []
-    for content, is_json, is_draft in ((said, False, False), (state.draft, state.draft_is_json, True)):
+    said_is_json = False
+    if draft_meant(rules, state, said):
+        said, said_is_json = state.draft, state.draft_is_json
+    for content, is_json, is_draft in ((said, said_is_json, False), (state.draft, state.draft_is_json, True)):
         misfit = rules.misfit(content.strip(), is_json) if content.strip() else None
         if misfit is None and not is_draft and not rules.typed:
             misfit = unfilled(content, state.variables or (), rules.question)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rlm_integrations.core.calls.endings import to_its_writer
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
 from rlm_integrations.core.loop.unresolved import refused_for, unresolved_lines
 from rlm_integrations.core.prompts.texts import fill, observation_part, protocol_part
 from rlm_integrations.core.wording import number, one_line, plural, shortened
-from rlm_integrations.wire.steps import CodeError, Output, ReplLost, StepDone
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
 OBJECTION_CHARS = 4_000
 """Of what a check says of an answer."""
@@ -62,6 +63,8 @@ class StepContext(NamedTuple):
     """Whether the code may have been an example in an answer."""
     protocol: CodeProtocol = "fence"
     """How the root LM hands over its code."""
+    draft: str = ""
+    """answer["content"] before the step."""
 
 
 def observe(ran: CodeRan, at: StepContext) -> str:
@@ -75,7 +78,7 @@ def observe(ran: CodeRan, at: StepContext) -> str:
     if at.fence_open and (isinstance(outcome, ReplLost) or outcome.error is not None):
         lines.append(observation_part("fence_open"))
     if at.unfinished is not None:
-        lines.append(unfinished_reply(one_line(at.unfinished), at.protocol))
+        lines.append(unfinished_reply(one_line(to_its_writer(at.unfinished)), at.protocol))
     if at.quoted:
         lines.append(quoted_blocks(at.quoted))
     lines += _about_the_reply(at)
@@ -83,7 +86,7 @@ def observe(ran: CodeRan, at: StepContext) -> str:
     lines += [refused_for(ran.unresolved)] if at.refused_for_maps else unresolved_lines(ran.unresolved)
     if isinstance(outcome, StepDone):
         lines += _answer_and_variables(outcome, at)
-    lines += _reminders(ran.budget, at)
+    lines += _reminders(outcome, ran.budget, at)
     lines.append(_output(outcome, at.tag))
     return "\n".join(lines)
 
@@ -185,11 +188,18 @@ def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
     return lines
 
 
-def _reminders(budget: BudgetView, at: StepContext) -> list[str]:
+def _is_new_draft(answer: AnswerState, before: str) -> bool:
+    """Whether a step has left another content in `answer`, and said no word of whether that is ready."""
+    return not answer.ready and answer.refused is None and bool(answer.content.strip()) and answer.content != before
+
+
+def _reminders(outcome: StepDone | ReplLost, budget: BudgetView, at: StepContext) -> list[str]:
     left = at.max_iterations - at.step
     if left <= 0 or budget.limit is not None:
         return []  # the last call follows, and says what is to be said
     lines: list[str] = []
+    if isinstance(outcome, StepDone) and outcome.error is None and _is_new_draft(outcome.answer, at.draft):
+        lines.append(observation_part("answer_not_ready"))
     if left == 1:
         lines.append(observation_part("last_step"))
     elif left <= _FEW_STEPS and left < at.max_iterations - 1:

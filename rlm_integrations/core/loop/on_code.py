@@ -7,7 +7,7 @@ from typing import Any
 from rlm_integrations.core.loop import direct
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.code_calls import result_of_refused
-from rlm_integrations.core.loop.doubts import doubt_of, touches_answer
+from rlm_integrations.core.loop.doubts import doubt_of, named_variable, touches_answer
 from rlm_integrations.core.loop.going_on import go_on, last_answer, limit_met, where_it_is
 from rlm_integrations.core.loop.happenings import (
     CodeRan,
@@ -42,6 +42,8 @@ def on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: b
         changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
         if answer.ready:
             misfit = rules.misfit(answer.content, answer.is_json)
+            if misfit is not None:  # that a name is no JSON would say less
+                misfit = named_variable(answer.content, state.parsed.blocks, variables) or misfit
             taken = misfit is None and not refused_for_maps
             if taken and state.last_call is None:
                 doubt = _doubt(state, outcome, variables)
@@ -129,6 +131,7 @@ def _observation(
         unmarked=state.parsed.unmarked,
         example=example,
         protocol=rules.protocol,
+        draft=state.draft,
     )
     return observe(ran, context)
 

@@ -85,6 +85,11 @@ def test_without_a_preview_nothing_of_a_str_is_shown(preview: int) -> None:
     assert shown == "`context` is a str of 12 characters, 2 lines."
 
 
+@pytest.mark.parametrize("text", ["a\nb", "a\nb\n", "\nb"])
+def test_a_line_break_at_the_end_of_a_str_begins_no_other_line(text: str) -> None:
+    assert describe(Corpus.of(text), RLMLimits(inline_chars=0, preview_chars=0), TAG).endswith(" characters, 2 lines.")
+
+
 def test_short_documents_are_shown_whole_with_ids_and_metadata() -> None:
     corpus = Corpus.of([Document("a", "first {text}", {"by": "ann", "year": 2021}), Document("b", "second")])
     shown = describe(corpus, USUAL, TAG)
@@ -138,7 +143,7 @@ def test_what_a_retriever_found_is_called_a_sample() -> None:
         "`context` is a list of 2 documents fetched for the question (a sample: `retrieve(query)` brings more), 100"
     )
     assert "<document 3f2a id='d0'>" in shown
-    nothing = describe(Corpus([], retriever=Retrieves()), USUAL, TAG)
+    nothing = describe(Corpus([], retriever=Retrieves()), USUAL, TAG, sub_call_chars=10_000)
     assert nothing.startswith("`context` is a list of 0 documents fetched for the question")
     assert nothing.endswith("0 characters of text. No metadata.")
 
@@ -190,9 +195,10 @@ def with_metadata(*metadata: dict[str, object]) -> list[Document]:
         ([{"year": 2021}, {"year": "2021"}, {"year": 2019}], "Metadata: year (2019, 2021, '2021')."),
         ([{"a": 1}, {}, {"a": 1}], "Metadata: a in 2 documents (1)."),
         ([{"n": value} for value in (10, 9, 8, 7, 6, 5, 11)], "Metadata: n (7 values, 5 to 11)."),
-        ([{"n": value} for value in "gfedcba"], "Metadata: n (7 values, a to g)."),
+        ([{"n": str(value)} for value in range(2010, 2020)], "Metadata: n (10 values, '2010' to '2019')."),
+        ([{"n": value} for value in "gfedcba"], "Metadata: n (7 values, 'a' to 'g')."),
         ([{"n": [1]}, {"n": {"k": 2}}, {"n": None}], "Metadata: n (None, [1], {'k': 2})."),
-        ([{"s": "z" * 100}], f"Metadata: s ('{'z' * 29})."),
+        ([{"s": "z" * 100}], f"Metadata: s ('{'z' * 28}…)."),
     ],
 )
 def test_metadata_in_a_line(metadata: list[dict[str, object]], line: str) -> None:

@@ -19,6 +19,7 @@ OPEN = BudgetView(sub_calls_left=1_000)
 NO_ANSWER = "the run reached the limit of 90 s (timeout_s), and the last call gave no answer"
 TIME_UP = BudgetView(limit="timeout", seconds_left=0)
 KEY = b"key"
+NOT_READY = 'answer["content"] is set, and answer["ready"] is not: it is the answer once code sets that to True.'
 CODE = "Look.\n```repl\nx = 1\n```"
 EXAMPLE = "Like so:\n```python\nimport acme\nacme.run()\n```\nIt takes a minute."
 LIMITS: tuple[StopReason, ...] = ("max_iterations", "max_sub_calls", "max_total_tokens", "max_cost", "timeout")

@@ -16,6 +16,7 @@ from rlm_integrations.wire.steps import CodeError, ReplLost
 from .decisions import (
     EXAMPLE,
     KEY,
+    NOT_READY,
     OPEN,
     OPENING,
     TIME_UP,
@@ -47,7 +48,7 @@ def test_code_that_ran_is_shown_and_the_root_is_asked_again() -> None:
     after, action = on_code_ran(rules(), after_code(), ran("42", content="so far"), OPEN)
     tag = fence_tag(KEY, "1", "42")
     assert last_message(action) == (
-        f"Step 1 of 20: ok · sub-calls: 0 made, 1,000 left\n<output {tag}>\n42\n</output {tag}>"
+        f"Step 1 of 20: ok · sub-calls: 0 made, 1,000 left\n{NOT_READY}\n<output {tag}>\n42\n</output {tag}>"
     )
     assert action == CallRootLM(after.messages, 2)
     assert (after.iteration, after.draft, after.last_call) == (2, "so far", None)
@@ -114,7 +115,7 @@ def test_final_that_does_not_fit_is_told_why_its_own_text_does_not() -> None:
 def test_an_empty_reply_is_told_what_was_expected_and_a_second_one_fails_the_run(reply: str, whole: bool) -> None:
     told = rules(plain_reply_answers=whole)
     after, action = on_reply(told, state(draft="so far"), reply, OPEN)
-    assert last_message(action).startswith("Step 1 of 20: no code ran. A step is Python in a fence")
+    assert last_message(action).startswith(f"Step 1 of 20: no code ran. {NOT_READY} A step is Python in a fence")
     _, action = on_reply(told, after, reply, OPEN)
     assert action == Fail("the root LM replied twice in a row with nothing", draft="so far")
 

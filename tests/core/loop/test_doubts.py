@@ -207,3 +207,15 @@ def test_at_a_limit_a_word_of_the_question_is_an_answer() -> None:
 def test_at_a_limit_an_answer_is_taken_as_it_is() -> None:
     llm = ScriptedModel([fenced("print(1)"), fenced("FINAL('500')", "FINAL('667')")])
     assert RLMEngine(llm, limits={"max_iterations": 1}).run("How many are open?", LEDGER).answer == "500"
+
+
+@pytest.mark.parametrize("final", ["FINAL('found')", "answer['content'] = 'found'\nanswer['ready'] = True"])
+def test_of_a_typed_answer_too_it_is_said_that_it_is_but_a_name(final: str) -> None:
+    with ScriptedModel([fenced(f"found = ['A', 'B']\n{final}"), "FINAL('found')", "FINAL(found)"]) as llm:
+        result = RLMEngine(llm, answer_type=list[str]).run("Which are open?", LEDGER)
+    assert result.answer == ["A", "B"]
+    for request in llm.requests[1:]:
+        assert (
+            "it does not fit the schema (it is the word found in quotes, which is the name of a variable; "
+            "`FINAL(found)` gives its value)"
+        ) in request[-1].content

@@ -45,6 +45,19 @@ def test_of_a_reply_that_was_cut_the_closed_blocks_run_and_the_root_is_told_of_t
     assert "whole" not in last_message(action)
 
 
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("reply", ["It is", CODE])
+def test_the_remedy_is_told_to_the_user_and_not_to_the_root_lm(reply: str, direct: bool) -> None:
+    bounded, cut = rules(direct=direct), Replied(reply, OPEN, "length", f"{CUT} (raise max_tokens)")
+    after, action = decide(bounded, state(), cut)
+    if isinstance(action, RunCode):
+        after, action = on_code_ran(bounded, after, ran("42"), OPEN)
+    assert CUT in last_message(action)
+    assert "max_tokens" not in last_message(action)
+    _, action = decide(bounded, LAST._replace(draft=""), cut._replace(text="It is", budget=TIME_UP))
+    assert action == Fail(f"{NO_ANSWER} ({CUT} (raise max_tokens))", "timeout")
+
+
 @pytest.mark.parametrize("reply", ["It is", "FINAL(It is)", "Look.\n```repl\nx = 1\n```\nIt is"])
 def test_at_a_limit_a_reply_that_was_cut_is_no_answer_either(reply: str) -> None:
     def ended(before: State) -> Action:

@@ -214,7 +214,8 @@ OURS = names("""
     tool_protocol.together: n
     observation.quoted: blocks
     observation.answer_of_several: blocks
-    observation.answer_named: name
+    observation.answer_named: named
+    observation.named: name
     observation.drafts: blocks
     observation.unseen: blocks
     observation.few_steps: left
