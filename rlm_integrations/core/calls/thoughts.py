@@ -20,7 +20,8 @@ _MARK = re.compile(
     r"(?P<fence>^[ \t]*+(?:`{3,}+|~{3,}+)(?P<info>[^\n`<]*+)$)"
     r"|(?>(?P<line>^[ \t]*+)?)(?:(?P<channel><\|channel>thought\b|<unused94>thought\b)"
     r"|(?P<channel_end><channel\|>|<unused95>)"
-    r"|(?:[<\[◁]|&lt;) ?+[|｜]?+(?P<slash>/?+) ?+\|?+(?P<name>[\w:.▁-]{1,40}+)(?>(?P<attributes>\s[^<>&\n]{0,80}+)?)[|｜]?+"
+    r"|(?:[<\[◁]|&lt;) ?+[|｜]?+(?P<slash>/?+) ?+\|?+(?P<name>[\w:.▁-]{1,40}+)"
+    r"(?>(?P<attributes>\s[^<>&\n]{0,80}+)?)[|｜]?+"
     r"(?:[>\]▷]|&gt;))",
     re.MULTILINE,
 )
@@ -53,7 +54,8 @@ _BARE_ANALYSIS = re.compile(
     r"(?>(?:assistant)?)analysis(?=[^\w\s]|(?P<sentence>[A-Z](?>[\w'’]*+)(?:[ ,]|[.:;!?] ))|[A-Z])"
 )
 _BARE_CHANNEL = re.compile(
-    r"assistant(?:final|commentary(?>(?:[ \t]++to=(?P<to>[\w.]++))?)(?>(?:[ \t]*+(?:code|json(?=\{)))?))"
+    r"(?:assistant(?:final|commentary)|\A\s*+commentary(?=[ \t]++to=))(?>(?:[ \t]++to=(?P<to>[\w.]++))?)"
+    r"(?>(?:[ \t]*+(?:code|json(?=\{)))?)"
 )
 _BARE_TURN = re.compile(r"(?>(?:[\w.]{1,60}+ to=)?)assistant(?:final|commentary|analysis)")
 """What is left of harmony where a server drops its special tokens."""
@@ -83,12 +85,12 @@ _NEXT_TURN = re.compile(
 )
 """Where a server missed the end of the turn, and the model went on with an invented one."""
 _HEAD = re.compile(
-    r"\s*+(?:(?:<s>|<bos>)(?=\s*+[^\s<])|(?>(?:<s>|<bos>)?)(?:<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>"
-    r"|<start_of_turn>model|<\|turn>model|<\|assistant\|>))\s*+"
+    r"\s*+(?:(?:<s>|<bos>)(?=\s*+[^\s<])|(?>(?:<s>|<bos>)?)(?:<\|im_start\|>assistant"
+    r"|<\|start_header_id\|>assistant<\|end_header_id\|>|<start_of_turn>model|<\|turn>model|<\|assistant\|>))\s*+"
 )
 _LAST_CHARS = 200
 _SIGNS = (
-    *("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "assistantcommentary", "my response:"),
+    *("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "commentary", "my response:"),
     *("done thinking.", "[/INST]", "&lt;"),
 )
 """One of them stands in every text that has any of the marks above."""
