@@ -27,7 +27,7 @@ def test_a_figure_beside_another_that_was_not_seen_yet_is_not_taken(printed: str
     result = asked(f"{COUNT}\nprint({printed})\n{final}", "FINAL(n)")
     assert result.answer == "667"
     assert "answer not accepted: it stood below code whose output you had not seen" in (
-        result.trace.iterations[0].observation
+        result.trace.iterations[0].observation or ""
     )
 
 
