@@ -52,6 +52,8 @@ DOUBTFUL: list[tuple[Any, str]] = [
     (Kind, "Vertrag\n\nNein, Rechnung."),
     (Tone, "正面\n\n不对，负面。"),
     (date, "2024-03-05\n\nKorrektur: 2024-03-06"),
+    (list[str], '["a"]\n\nKorrektur: auch b'),
+    (list[str], '["a"]\n\n修正：还有b'),
     # doubted beside it
     (int, "42 (oder 43)"),
     (int, "42 (peut-être 43)"),
@@ -115,6 +117,7 @@ PLAIN: list[tuple[Any, str, Any]] = [
     (int, "17 (laut Abschnitt 3)", 17),
     (int, "17 (page 3)", 17),
     (int, "17\n\nSee line 3", 17),
+    (int, "17\n\nCorrect: nine in May, eight in June.", 17),
     (float, "0.85\nConfidence: 0.9", 0.85),
     (bool, "no\n\n文中没有提到。", False),
     (bool, "Yes\n\nSigned: yes", True),
