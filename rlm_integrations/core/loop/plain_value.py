@@ -55,7 +55,7 @@ _STOP = re.compile(r"[.,;:!?](?=[\s*_]|$)|\(")
 """What ends a value below a label that more words follow."""
 _BLANK_LINE = re.compile(r"\n[ \t]*+\n")
 _MOST_PIECES = 50
-_WORDS_CHARS, _MOST_WORDS, _LABEL_CHARS = 300, 3, 60
+_WORDS_CHARS, _MOST_WORDS, _MOST_LOOKS = 300, 3, 8
 _BOXED = re.compile(r"\\boxed\{(?>(?:\\text\{)?)(?P<value>[^{}\n]*+)\}{1,2}+")
 _NOT_BEFORE = re.compile(r"(?:\bnot|n['’]t)[\s$*_({]*+\Z", re.IGNORECASE)
 _BEHIND_BOX = re.compile(rf"\b(?:{_TURNS}|so)\b", re.IGNORECASE)
@@ -213,8 +213,11 @@ def _is_no_label(words: str, read: Callable[[str], tuple[object] | None]) -> boo
     """Whether words before a value do more than to say what it is of: they hold a value themselves, for instance."""
     if _NO_LABEL.search(words) or _WAVERS.search(words) or read(words) is not None:
         return True
-    words = words.strip(_MARKS)[:_LABEL_CHARS]
-    inner = words.split() if " " in words or words.isascii() else (words[at:] for at in range(1, len(words)))
+    words = words.strip(_MARKS)
+    if " " in words or words.isascii():
+        inner = words.split()[:_MOST_LOOKS]
+    else:  # no spaces are written
+        inner = [words[at:] for at in range(max(1, len(words) - _MOST_LOOKS), len(words))]
     return any(read(each) is not None for each in inner)
 
 

@@ -161,7 +161,15 @@ def test_a_list_that_code_made_may_have_an_ellipsis_as_an_item() -> None:
     assert AnswerType(list[str]).read('["a", "..."]', True) == ["a", "..."]
 
 
-@pytest.mark.parametrize("text", [lambda n: "a:\n" * (n // 3), lambda n: "5\n" + "no, " * (n // 4)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        lambda n: "a:\n" * (n // 3),
+        lambda n: "5\n" + "no, " * (n // 4),
+        lambda n: "5, a" + f"\n{'答' * 50}：7" * (n // 53),
+        lambda n: "5, a" + f"\n{'b ' * 25}: 7" * (n // 54),
+    ],
+)
 def test_titles_and_asides_are_looked_for_in_few_places(text: Callable[[int], str]) -> None:
     looks = 0
 
