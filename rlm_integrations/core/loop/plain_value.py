@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple
 
@@ -266,7 +265,8 @@ def _loosely_below(below: str, read: Callable[[str], tuple[object] | None]) -> I
 
 
 def _hinted(below: str, found: tuple[object]) -> list[str]:
-    return hinted_below(below, is_number=isinstance(found[0], (int, float, Decimal)) and not isinstance(found[0], bool))
+    is_number = hasattr(found[0], "as_integer_ratio") and not isinstance(found[0], bool)
+    return hinted_below(below, is_number=is_number)
 
 
 def _some_words(text: str) -> Iterator[str]:
