@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from rlm_integrations.core.calls.reply_fields import (
@@ -19,6 +20,9 @@ from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.openai.tool_calling import called
 
+_INPUT, _OUTPUT = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens")
+"""Where Moonshot and DeepSeek say it, if not among the details."""
 _READ_CHARS, _SHOWN_CHARS = 3_000, 300
 """Of a reply that is none, which may be a web page: so much is read, and shown in an error."""
 
@@ -52,13 +56,23 @@ def completion_of(response: object, server: str) -> Completion:
 
 
 def _usage(usage: object) -> Usage:
+    read = _first(usage, _INPUT)
+    written = _first(usage, _OUTPUT)
+    reasoning = _count(field_of(usage, "completion_tokens_details"), "reasoning_tokens")
+    total = _count(usage, "total_tokens")
+    if reasoning and total == read + written + reasoning:  # xAI counts them beside the output
+        written += reasoning
     return Usage(
-        input_tokens=_count(usage, "prompt_tokens"),
-        output_tokens=_count(usage, "completion_tokens"),
-        cached_tokens=_count(field_of(usage, "prompt_tokens_details"), "cached_tokens"),
-        reasoning_tokens=_count(field_of(usage, "completion_tokens_details"), "reasoning_tokens"),
+        input_tokens=read,
+        output_tokens=written,
+        cached_tokens=_count(field_of(usage, "prompt_tokens_details"), "cached_tokens") or _first(usage, _CACHED),
+        reasoning_tokens=reasoning,
         cost_usd=cost_of(usage),
     )
+
+
+def _first(counts: object, names: Sequence[str]) -> int:
+    return next(filter(None, (_count(counts, name) for name in names)), 0)
 
 
 def _count(counts: object, name: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from enum import IntEnum
 from types import SimpleNamespace, TracebackType
 from typing import Any, cast
@@ -11,9 +10,10 @@ from typing import Any, cast
 import openai
 
 from rlm_integrations.core.calls.model_calls import MAX_REPLY_CHARS
-from rlm_integrations.core.calls.reply_fields import field_of
+from rlm_integrations.core.calls.reply_fields import field_of, finish_of
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.openai.request_time import NotWholeError
+from rlm_integrations.openai.streamed_calls import fields_of, streamed_calls
 
 _READ_CHARS = 4_000
 _HELD_CHARS = 500
@@ -107,8 +107,10 @@ class Folded:
         for name in ("model", "usage"):
             if (value := getattr(chunk, name, None)) is not None:
                 self._told[name] = value
+        if (of_groq := field_of(getattr(chunk, "x_groq", None), "usage")) is not None:
+            self._told.setdefault("usage", of_groq)
         for choice in cast("list[object]", getattr(chunk, "choices", None) or []):
-            fields = _fields(choice)
+            fields = fields_of(choice)
             index = fields.get("index")
             number = index if isinstance(index, int) else 0
             if number not in self._choices:
@@ -141,10 +143,12 @@ class _Choice:
 
     def add(self, fields: dict[str, Any]) -> int:
         """Take its part of a chunk. Returns how many characters it makes this hold more, about."""
-        delta, whole = _fields(fields.pop("delta", None)), _fields(fields.pop("message", None))
+        delta, whole = fields_of(fields.pop("delta", None)), fields_of(fields.pop("message", None))
         if not self._pieces:
             delta = whole | delta  # some servers end with all of it once more
         said = {name: value for name, value in fields.items() if value is not None}
+        if finish_of(self._said) not in (None, "stop"):  # a reply that was cut stays so, whatever ends the stream
+            said.pop("finish_reason", None)
         chars = sum(_HELD_CHARS + len(name) + len(str(said[name])) for name in said.keys() - self._said.keys())
         self._said |= said
         for name, piece in delta.items():
@@ -162,35 +166,12 @@ class _Choice:
         """The choice as it would have come at once; None where nothing came. `ended`: whether more says that it did."""
         folded = {name: _joined(pieces) for name, pieces in self._pieces.items()}
         if "tool_calls" in folded:
-            folded["tool_calls"] = _calls(folded["tool_calls"])
+            folded["tool_calls"] = streamed_calls(folded["tool_calls"])
         if self._pieces and "finish_reason" not in self._said and not ended:
             self._said["finish_reason"] = "error"  # it broke off: the connection was closed amid the reply
         if not self._said and not self._pieces:
             return None
         return SimpleNamespace(**self._said, message=SimpleNamespace(**folded))
-
-
-def _fields(holder: object) -> dict[str, Any]:
-    """Of a model of the SDK those that it does not know too."""
-    if isinstance(holder, Mapping):
-        return dict(cast("Mapping[str, Any]", holder))
-    return dict(cast("Any", holder)) if hasattr(holder, "model_fields_set") else {}
-
-
-def _calls(pieces: object) -> list[dict[str, Any]]:
-    """Calls of tools, whose arguments come piece by piece; of all else about them what is said first holds."""
-    calls: dict[object, dict[str, Any]] = {}
-    written: dict[object, dict[str, list[str]]] = {}
-    for piece in cast("list[object]", pieces) if isinstance(pieces, list) else []:
-        fields = _fields(piece)
-        index, function = fields.pop("index", None), fields.pop("function", None)
-        call = calls.setdefault(index, {})
-        call |= {name: value for name, value in fields.items() if value is not None and name not in call}
-        for name, said in written.setdefault(index, {"name": [], "arguments": []}).items():
-            said += [more] if isinstance(more := field_of(function, name), str) else []
-    for index, call in calls.items():
-        call["function"] = {name: "".join(said) for name, said in written[index].items()}
-    return list(calls.values())
 
 
 def _joined(pieces: list[Any]) -> Any:

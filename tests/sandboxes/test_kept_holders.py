@@ -35,8 +35,8 @@ async def test_those_used_longest_ago_end_and_are_there_again_when_asked(tenants
         live = await open_repl(tenant)
         begun.append(_holder_of(live))
         await live.repl.close()
-    await until(lambda: not any(map(alive, begun[:-KEPT])))
-    assert set(holders()) == set(begun[-KEPT:])
+    await until(lambda: set(holders()) == set(begun[-KEPT:]))
+    assert not any(map(alive, begun[:-KEPT]))
     assert await (await open_repl(tenants[0])).value("context[:1]") == "0"
 
 

@@ -70,16 +70,22 @@ def cost_of(usage: object) -> float | None:
 
 
 def count_of(tokens: object) -> int:
-    """Tokens, as they were reported; 0 where that is no count. Some servers say -1 for what they do not know."""
+    """Tokens, as they were reported; 0 where that is no count. Some servers say -1 for what they do not know, and some
+    write 12.0."""
+    if isinstance(tokens, float) and tokens.is_integer():
+        tokens = int(tokens)
     return tokens if isinstance(tokens, int) and tokens > 0 else 0
 
 
 def finish_of(*holders: object) -> Finish | None:
     """How the reply ended, as the first holder that says it has it: "stop", "MAX_TOKENS", an enum's member.
 
-    None where none says it, or in words that nobody knows.
+    None where none says it, or in words that nobody knows. With an error beside it, it broke off, whatever else is
+    said: OpenRouter puts that of a provider there.
     """
     for holder in holders:
+        if isinstance(error := field_of(holder, "error"), (str, Mapping)) and error:
+            return "error"
         for name in _ENDS:
             finish = _finish(field_of(holder, name))
             if finish is not None:

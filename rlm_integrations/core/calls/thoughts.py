@@ -20,18 +20,22 @@ _MARK = re.compile(
     r"(?P<fence>^[ \t]*+(?:`{3,}+|~{3,}+)(?P<info>[^\n`<]*+)$)"
     r"|(?>(?P<line>^[ \t]*+)?)(?:(?P<channel><\|channel>thought\b|<unused94>thought\b)"
     r"|(?P<channel_end><channel\|>|<unused95>)"
-    r"|(?:[<\[◁]|&lt;) ?+\|?+(?P<slash>/?+) ?+\|?+(?P<name>[\w:.-]{1,40}+)(?>(?P<attributes>\s[^<>&\n]{0,80}+)?)\|?+"
+    r"|(?:[<\[◁]|&lt;) ?+[|｜]?+(?P<slash>/?+) ?+\|?+(?P<name>[\w:.▁-]{1,40}+)"
+    r"(?>(?P<attributes>\s[^<>&\n]{0,80}+)?)[|｜]?+"
     r"(?:[>\]▷]|&gt;))",
     re.MULTILINE,
 )
 _SURE = ("think", "thinking")
 """Tags for thoughts alone: models put their name before them, as in <seed:think>."""
+_CODE = ("", "repl", "python", "python3", "py", "tool_code")
+"""Fences that may run: one that was begun amid thoughts hides nothing of where those end."""
 _LIKELY = (
     *("thought", "thoughts", "reasoning", "reasoning_scratchpad", "reflection", "scratchpad", "monologue", "cot"),
     *("analysis", "planning", "chain_of_thought"),
 )
 """Tags that answers have for other things too: they count at the start of a reply alone."""
-_BEGINNINGS, _ENDINGS = ("start_thinking", "begin_of_thought"), ("end_thinking", "end_of_thought")
+_BEGINNINGS = ("start_thinking", "thinking_start", "begin_of_thought", "begin▁of▁thinking")
+_ENDINGS = ("end_thinking", "thinking_end", "end_of_thought", "end▁of▁thinking")
 _QUOTES = "\"'`"
 _TO_CLOSE = re.compile(r"[ \t]*+(?:$|```|~~~|<\|)", re.MULTILINE)
 _REPLY = re.compile(
@@ -50,7 +54,8 @@ _BARE_ANALYSIS = re.compile(
     r"(?>(?:assistant)?)analysis(?=[^\w\s]|(?P<sentence>[A-Z](?>[\w'’]*+)(?:[ ,]|[.:;!?] ))|[A-Z])"
 )
 _BARE_CHANNEL = re.compile(
-    r"assistant(?:final|commentary(?>(?:[ \t]++to=(?P<to>[\w.]++))?)(?>(?:[ \t]*+(?:code|json(?=\{)))?))"
+    r"(?:assistant(?:final|commentary)|\A\s*+commentary(?=[ \t]++to=))(?>(?:[ \t]++to=(?P<to>[\w.]++))?)"
+    r"(?>(?:[ \t]*+(?:code|json(?=\{)))?)"
 )
 _BARE_TURN = re.compile(r"(?>(?:[\w.]{1,60}+ to=)?)assistant(?:final|commentary|analysis)")
 """What is left of harmony where a server drops its special tokens."""
@@ -59,26 +64,33 @@ _SPOKEN_REPLY = re.compile(r"^(?:Here is|Here's) my response:", re.IGNORECASE | 
 """As Granite puts it."""
 _CLI_THOUGHTS, _CLI_REPLY = re.compile(r"\s*+Thinking\.\.\.\n"), re.compile(r"^\.\.\.done thinking\.$", re.MULTILINE)
 """As the command line of Ollama prints them."""
-_FRAMES = re.compile(r"<\|(?:start_response|end_response|begin_of_solution|end_of_solution)\|>", re.IGNORECASE)
+_FRAMES = re.compile(
+    r"<\|(?:start_response|end_response|begin_of_solution|end_of_solution|begin_of_box|end_of_box)\|>", re.IGNORECASE
+)
+_FRAMED_ANSWER = re.compile(
+    r"(?<!`)<\|begin_of_box\|>(?P<said>[^<]*+)<\|end_of_box\|>"
+    r"|\A\s*+<\|START_RESPONSE\|>|<\|END_RESPONSE\|>\s*+\Z"
+)
+"""The same where no thoughts stand above them."""
 _FRAMED = (("<answer>", "</answer>"), ("<response>", "</response>"))
 """What models put around the reply that follows their thoughts."""
 _STOP_TOKEN = (
-    r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end)\|>|<end_of_turn>|<turn\|>|</s>|<｜end▁of▁sentence｜>"
-    r"|\[/INST\])"
+    r"(?:<\|(?:im_end|eot_id|eom_id|eot|eos|endoftext|end_of_text|end_of_turn|end_of_turn_token|end|return|role_end"
+    r"|header_end|user|observation)\|>|<end_of_turn>|<turn\|>|<eos>|</s>|<｜end▁of▁sentence｜>|<｜User｜>|\[/INST\])"
 )
-_STOP_TOKENS = re.compile(rf"(?>(?:\s*+{_STOP_TOKEN})+)\s*+\Z")
+_STOP_TOKENS = re.compile(rf"(?>(?:\s*+{_STOP_TOKEN})+)\s*+\Z", re.IGNORECASE)
 _NEXT_TURN = re.compile(
-    rf"{_STOP_TOKEN}\s*+(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|turn>|<\|user\|>|<\|system\|>|\[INST\]"
+    rf"<｜User｜>|{_STOP_TOKEN}\s*+(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|turn>|<\|user\|>|<\|system\|>|\[INST\]"
     r"|<｜User｜>)"
 )
 """Where a server missed the end of the turn, and the model went on with an invented one."""
 _HEAD = re.compile(
-    r"\s*+(?>(?:<s>|<bos>)?)(?:<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>"
-    r"|<start_of_turn>model|<\|turn>model|<\|assistant\|>)\s*+"
+    r"\s*+(?:(?:<s>|<bos>)(?=\s*+[^\s<])|(?>(?:<s>|<bos>)?)(?:<\|im_start\|>assistant"
+    r"|<\|start_header_id\|>assistant<\|end_header_id\|>|<start_of_turn>model|<\|turn>model|<\|assistant\|>))\s*+"
 )
 _LAST_CHARS = 200
 _SIGNS = (
-    *("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "assistantcommentary", "my response:"),
+    *("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "commentary", "my response:"),
     *("done thinking.", "[/INST]", "&lt;"),
 )
 """One of them stands in every text that has any of the marks above."""
@@ -100,7 +112,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
     text, fenced = without_fenced_thoughts(text) if bare is None else (text, [])
     said, thoughts = bare or _tagged(text)
     if bare is None and not thoughts and not fenced:
-        return text, ""
+        return _FRAMED_ANSWER.sub(r"\g<said>", text), ""
     thoughts = [*fenced, *thoughts]
     reply = _FRAMES.sub("", "".join(said)).strip()
     return _unframed(reply), _joined(thoughts)
@@ -188,14 +200,15 @@ def _tagged(text: str) -> tuple[list[str], list[str]]:
     said: list[str] = []
     thoughts: list[str] = []
     begin = len(text) - len(text.lstrip())
-    at, in_fence, named = 0, False, -1
+    at, in_fence, named, shown, of_text = 0, False, -1, False, False
     inside: _Tag | None = None
     for mark in _MARK.finditer(text):
         tag = _tag_of(mark)
         start = mark.start() + len(mark["line"] or "")
         if tag is None:
             if mark["fence"] is not None and inside is None:
-                in_fence = not in_fence or bool(mark["info"].strip())
+                info = mark["info"].strip().lower()
+                in_fence, shown, of_text = not in_fence or bool(info), False, info not in _CODE
         elif inside is not None:
             if tag.closes and inside.closed_by(tag) and not _is_spoken_of(text, start, mark.end()):
                 thoughts.append(text[at:start])
@@ -206,8 +219,12 @@ def _tagged(text: str) -> tuple[list[str], list[str]]:
             if (at_margin or ends_line) and not in_fence and (tag.sure or start == begin):
                 said.append(text[at:start])
                 at, inside = mark.end(), tag
+            elif in_fence and of_text:
+                shown = True  # with the closing one, as part of what the fence shows
             elif _follows_words(text, start):
                 named = mark.end()
+        elif shown:
+            shown = False
         elif tag.sure and not _is_spoken_of(text, start, mark.end()) and _may_close(text, mark.end(), in_fence):
             paired = named >= 0 and "\n" not in text[named:start]
             named = -1  # so that no line is read twice

@@ -7,6 +7,7 @@ refused too, for those of others can take for ever.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from itertools import islice
@@ -34,11 +35,12 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
-_FORMATS: dict[str, Callable[[str], object]] = {
-    "date": date.fromisoformat,
-    "date-time": datetime.fromisoformat,
-    "time": time.fromisoformat,
+_FORMATS: dict[str, tuple[re.Pattern[str], Callable[[str], object]]] = {
+    "date": (re.compile(r"\d{4}-\d\d-\d\d", re.ASCII), date.fromisoformat),
+    "date-time": (re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*+", re.ASCII), datetime.fromisoformat),
+    "time": (re.compile(r"\d\d:\d\d.*+", re.ASCII), time.fromisoformat),
 }
+"""One form of each, and what checks it: code compares such texts, and Python knows more forms with each version."""
 _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
     "minimum": ("number", lambda value, most: value >= most, "is less than {}"),
     "maximum": ("number", lambda value, most: value <= most, "is more than {}"),
@@ -254,11 +256,12 @@ def _mapping(value: Any, key: str) -> dict[str, Any]:
 def _misformed(value: Any, bound: str, at: str) -> str | None:
     if not isinstance(value, str):
         return None
+    form, check = _FORMATS[bound]
     try:
-        _FORMATS[bound](value)
+        fits = form.fullmatch(value) is not None and check(value) is not None
     except ValueError:
-        return _said(at, f"{_shown(value)} is no {bound} as ISO 8601 writes it")
-    return None
+        fits = False
+    return None if fits else _said(at, f"{_shown(value)} is no {bound} as ISO 8601 writes it")
 
 
 def _written(value: Any) -> str:

@@ -17,11 +17,11 @@ _MOST_NUMBERED = 5
 
 _BEFORE = r"[\s,;|>#*_\-•\"'`({\[]{0,40}+"
 _MARKED = re.compile(
-    rf"(?P<before>{_BEFORE})(?<![0-9A-Za-z]){MARK}"
+    rf"(?P<before>{_BEFORE})(?<![0-9A-Za-z]){MARK}(?!-\d)"
     r"[\])}\"'`*_]{0,10}+[ \t]*+(?>(?:->|=>|[:：=|,→]|[-–—.](?=\s))?)[ \t]*+(?>(?:\*\*(?=[ \t]))?)"
 )
 """A mark in brackets or quotes, bold or in a list; what stands between it and the words is a dash only before a space,
-for else it is the sign of a number."""
+for else it is the sign of a number. Where that touches the mark itself, nobody knows which it is."""
 _ANY_MARK = re.compile(rf"(?<!\d)(?={MARK})")
 """Also those that overlap."""
 _NUMBERED = re.compile(r"[*_]{0,2}+[\[(]?+(?P<number>\d{1,16}+)[\])}.:][\]*_:]{0,4}+\s++(?P<words>\S.*+)")
@@ -53,7 +53,9 @@ def lone_reply(reply: str) -> str | None:
     return reply.strip() or None
 
 
-def marked_replies(reply: str, marks: Mapping[str, int], *, objects: bool = False) -> tuple[dict[int, str], set[int]]:
+def marked_replies(
+    reply: str, marks: Mapping[str, int], *, objects: bool = False, texts: bool = False
+) -> tuple[dict[int, str], set[int]]:
     """The words for each item, by the place that its mark stands for, and those that were answered twice, differently.
 
     Words without a mark belong to the mark before. What comes before the first is nobody's, and so is what stands
@@ -61,11 +63,11 @@ def marked_replies(reply: str, marks: Mapping[str, int], *, objects: bool = Fals
     is no mark at all, the numbers of a few items will do, if the reply is a line for each, in order, and nothing else.
     Marks behind the words say nothing: read as marks before them, each item would have the words of the next. Nor do
     marks that stand in groups, each below a heading: the last of a group would have the next heading.
-    `objects`: whether a value may be an object.
+    `objects`: whether a value may be an object; `texts`: whether it may be any text, which may name another item.
     """
     found: dict[int, str] = {}
     twice: set[int] = set()
-    for place, words in _read(reply, marks, objects):
+    for place, words in _read(reply, marks, objects, texts):
         if words and found.setdefault(place, words) != words:
             twice.add(place)
     return {place: words for place, words in found.items() if place not in twice}, twice
@@ -118,12 +120,12 @@ def stray_end(words: Mapping[int, str]) -> int | None:
     return last
 
 
-def _read(reply: str, marks: Mapping[str, int], objects: bool) -> list[tuple[int, str]]:
+def _read(reply: str, marks: Mapping[str, int], objects: bool, texts: bool) -> list[tuple[int, str]]:
     records = in_records(reply, marks, objects=objects)
-    return (_marked(reply, marks) or _numbered(reply, marks)) if records is None else records
+    return (_marked(reply, marks, texts) or _numbered(reply, marks)) if records is None else records
 
 
-def _marked(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]]:
+def _marked(reply: str, marks: Mapping[str, int], texts: bool) -> list[tuple[int, str]]:
     every = [(match, marks.get(mark_of(match))) for match in _MARKED.finditer(reply)]
     heads = [(match, place) for match, place in every if place is not None or _begins_line(match)]
     if _stand_behind([match for match, place in heads if place is not None], reply):
@@ -132,7 +134,7 @@ def _marked(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]]:
     spans = [
         (match, place, _own(reply[match.end() : end], after))
         for (match, place), end, after in zip(heads, ends, [*(match for match, _ in heads[1:]), None], strict=False)
-        if place is not None
+        if place is not None and not (texts and _runs_on(reply, match, after))
     ]
     grouped = _grouped(reply, [(match, words) for match, _, words in spans])
     return [
@@ -144,6 +146,16 @@ def _own(words: str, after: re.Match[str] | None) -> str:
     """The words between two marks, without those that begin the line of the second: its number in a list, for
     instance."""
     return words.rpartition("\n")[0] if after and "\n" in words and "\n" not in after["before"] else words
+
+
+def _runs_on(reply: str, match: re.Match[str], after: re.Match[str] | None) -> bool:
+    """Whether the words of a mark go on to another in the same line, as a sentence does that names both."""
+    if after is None:
+        return False
+    words, between = reply[match.end() : after.start()].rstrip(" \t*_`"), after["before"]
+    if "\n" in words + between or words.endswith(".") or set(";|") & set(between):
+        return False
+    return _WORD.search(words) is not None
 
 
 def _grouped(reply: str, spans: Sequence[tuple[re.Match[str], str]]) -> bool:

@@ -10,13 +10,13 @@ from rlm_integrations.core.host.json_values import JsonValues, MaybeThousands, W
 from rlm_integrations.core.host.map_replies import NO_REPLY, STRAY, marked_text, unfenced, whole_text
 from rlm_integrations.core.host.reply_json import as_floats, decoded, embedded, too_deep
 from rlm_integrations.core.loop.later_lines import named_below, takes_back
-from rlm_integrations.core.loop.near_json import json_among, unwrapped
+from rlm_integrations.core.loop.near_json import has_gap, json_among, unwrapped
 from rlm_integrations.core.loop.plain_value import bare, first_paragraph, plain_values, value_among
 from rlm_integrations.core.prompts.texts import map_part
 from rlm_integrations.core.wording import one_line
 
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
-_BEFORE = " \t\n*_`\"'“”‘’.,;:|"
+_BEFORE = " \t\n*_`\"'“”‘’«»『』【】.,;:|"
 _AROUND = f"{_BEFORE}!"
 _NOTHING = ("none", "null")
 _ANOTHER = "the reply names more than one value; say the one that is meant, alone"
@@ -79,6 +79,8 @@ class MapValues:
             text = all_of_it
         elif takes_back(words):
             return None, "the reply takes back what it says first; say the last of it alone"
+        elif has_gap(words):
+            return None, "an item of the list stands for others that were left out; list all of them"
         if self._schema is None:
             return (text, None) if text else (None, NO_REPLY)
         return self._first(words, text)

@@ -212,8 +212,9 @@ def _take(
         if not pack.marks:
             so_far.take(items[0], lone_reply(reply), NO_REPLY, lone=True)
             continue
-        words, twice = marked_replies(reply, pack.marks, objects=so_far.values.takes_objects)
-        stray = stray_end(words) if so_far.values.takes_words else None
+        values = so_far.values
+        words, twice = marked_replies(reply, pack.marks, objects=values.takes_objects, texts=values.takes_words)
+        stray = stray_end(words) if values.takes_words else None
         last = next(reversed(words), None)
         for place, item in enumerate(items):
             if place == stray:

@@ -14,9 +14,10 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import SchemaError
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.loop.later_lines import takes_back
 from rlm_integrations.core.loop.lost_values import THOUSANDS, lost_value
-from rlm_integrations.core.loop.near_json import json_among, unlike_fields, unwrapped
-from rlm_integrations.core.loop.plain_value import plain_values, value_among
+from rlm_integrations.core.loop.near_json import has_gap, json_among, unlike_fields, unwrapped
+from rlm_integrations.core.loop.plain_value import bare, plain_values, value_among
 from rlm_integrations.core.loop.watched_reading import AlikeError, WatchedReader, as_in_the_type
 from rlm_integrations.core.wording import FOREIGN_CHARS, error_words, number, one_line
 
@@ -31,7 +32,8 @@ _MOST_PLAIN_CHARS = 200
 """Of an answer that may be one value in words."""
 _MOST_COMPARED_CHARS = 200_000
 """Of an answer that is compared with what was read from it."""
-_NO_VALUES = ("null", "None")
+_CLOSINGS = ("]", "}", "`")
+_NO_VALUES, _NO_WORDS = ("null", "None"), ("null", "none")
 _DIGITS = 300
 _MAYBE_LOST = re.compile(r"[{\d]|true|false")
 _STRING_OR_NUMBER = re.compile(
@@ -222,6 +224,10 @@ def _read_text(reader: _Reader, text: str, misfit: Exception | None, *, takes_wo
 
     `misfit` says why it is none as it stands, where that tells more than that it is no JSON.
     """
+    if has_gap(text):
+        raise _WrongAnswerError(
+            "an item of a list stands for others that were left out; send all, or without that item"
+        )
     try:
         return _read_json(reader, text.strip())
     except Exception as whole:
@@ -238,6 +244,12 @@ def _read_text(reader: _Reader, text: str, misfit: Exception | None, *, takes_wo
         raise problem
     if len(fitting) > 1:
         raise _WrongAnswerError(f"{number(len(fitting))} JSON values in it fit the schema; send one, and no other")
+    ends = max(map(text.rfind, _CLOSINGS))
+    below = text[ends + 1 :]
+    if ends >= 0 and takes_back(f"\n{below}"):
+        raise _WrongAnswerError("words below it take it back; send the last of it alone")
+    if ends >= 0 and misfit is not None and len(candidates) == 1:  # a value alone in a fence
+        return (_nearly(reader, f"{candidates[0]}\n{below}", [], takes_words) or fitting)[0]
     return fitting[0]
 
 
@@ -264,7 +276,7 @@ def _alone(reader: _Reader, text: str, *, whole_numbers: bool) -> tuple[Any] | N
     """The value that a text is, in a tuple; None where it is none."""
     if len(text) > _MOST_PLAIN_CHARS:
         return None
-    if text.strip() in _NO_VALUES:
+    if text.strip() in _NO_VALUES or bare(text).lower() in _NO_WORDS:
         with suppress(Exception):
             return (_read_json(reader, "null"),)
     for each in plain_values(text, whole_numbers):

@@ -12,7 +12,7 @@ from typing import Any
 
 _HEAD = re.compile(
     r"\s*+(?:<(?>(?:\w{1,20}+:|｜DSML｜)?)(?:function_calls|tool_calls?+)>|<(?>(?:\w{1,20}+:|｜DSML｜)?)invoke\s|<function=|<\|tool_calls?+_"
-    r"|<\|tool_call>|<｜tool▁call|<longcat_tool_call>|\[TOOL_CALLS\]\w|functools\[)"
+    r"|<\|tool_call>|<start_function_call>|<｜tool▁call|<longcat_tool_call>|\[TOOL_CALLS\]\w|functools\[)"
 )
 _INVOKE = re.compile(
     r"<(?>(?:\w{1,20}+:|｜DSML｜)?)(?:invoke\s++name|function)=[\"']?+(?P<name>[\w.:-]{1,60}+)[\"']?+\s*+>\s*+",
@@ -31,7 +31,8 @@ _NAMED = re.compile(
     r"(?P<name>\w{1,60}+)[^{\n]{0,80}+\n?+\s*+(?=\{)"
 )
 _IN_BRACES = re.compile(
-    r'<\|tool_call>call:(?P<name>\w{1,60}+)\{(?P<key>\w{1,60}+):<\|"\|>(?P<value>(?>(?:[^<]++|<(?!\|"\|>))*))<\|"\|>'
+    r"(?:<\|tool_call>|<start_function_call>)call:(?P<name>\w{1,60}+)\{(?P<key>\w{1,60}+):"
+    r'(?:<\|"\|>|<escape>)(?P<value>(?>(?:[^<]++|<(?!\|"\|>|escape>))*))(?:<\|"\|>|<escape>)'
 )
 _WORDLIKE = re.compile(r"\s*+(?P<name>[\w.-]{1,60}+)\s*+(?=<arg_key>)")
 _END_OF_FUNCTION = re.compile(r"</(?>(?:\w{1,20}+:|｜DSML｜)?)(?:function|invoke)>")

@@ -35,6 +35,7 @@ _NAME_ALONE = re.compile(
     r"\s*+(?>(?:['\"]?+\s*+\)|>{1,2}+|\}{1,2}+|%|`)?)\s*+"
 )
 _WORD = re.compile(r"\w++")
+_DIGITS, _SEPARATOR = re.compile(r"\d{2,}+"), re.compile(r"(?<=\d)[.,'’\u00a0\u202f](?=\d)")
 _SHOWN_CHARS = 80
 
 
@@ -47,8 +48,11 @@ class _Answer(NamedTuple):
     """Those that it uses."""
 
 
-def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str]) -> str | None:
-    """Why the answer that these blocks set is hardly meant, in words for the root LM; None where it may be."""
+def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str], *, first: bool = False) -> str | None:
+    """Why the answer that these blocks set is hardly meant, in words for the root LM; None where it may be.
+
+    `first`: whether no code has run before, so that nothing of what it says can come from there.
+    """
     if len(blocks) > 1:
         answers = [_answer_of(block) for block in blocks[:_MOST_BLOCKS]]
         setting = [place for place, answer in enumerate(answers) if answer is not None]
@@ -56,6 +60,8 @@ def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str]) 
             return observation_part("answer_of_several", blocks=plural(len(setting), "block"))
         if setting and setting[0] and not done.output.empty and _is_blind(blocks, setting[0]):
             return observation_part("answer_unseen")
+    elif first and blocks and _has_unseen_figures(done) and _is_blind_in_itself(blocks[0]):
+        return observation_part("answer_unseen")
     if (named := named_variable(done.answer.content, blocks, variables)) is not None:
         return observation_part("answer_named", named=named)
     field = _unfilled(done, blocks, variables)
@@ -137,6 +143,47 @@ def _is_blind(blocks: Sequence[str], at: int) -> bool:
     if code is None or not code.free_names - _ANSWERS <= _BUILTINS:
         return False
     return any(_prints(_body(block) or []) for block in blocks[:at])
+
+
+def _has_unseen_figures(done: StepDone) -> bool:
+    """Whether a figure in the answer stands nowhere in what was printed beside it, as far as that is all there.
+
+    One of a single digit may be the number of anything.
+    """
+    if done.output.cut_chars or len(done.answer.content) > _MOST_CHARS:
+        return False
+    printed = _figures(done.output.head + done.output.tail)
+    return not _figures(done.answer.content) <= printed
+
+
+def _figures(text: str) -> set[str]:
+    return set(_DIGITS.findall(_SEPARATOR.sub("", text)))
+
+
+def _is_blind_in_itself(block: str) -> bool:
+    """Whether a block shows something of what it has found, and then makes a text of its own the answer."""
+    shown = blind = False
+    for statement in (_body(block) if len(block) <= _MOST_CHARS else None) or ():
+        match statement:
+            case ast.Expr(ast.Call(ast.Name("FINAL" | "FINAL_VAR"), [value])):
+                blind = shown and _is_written_out(value)
+            case ast.Assign([ast.Subscript(ast.Name("answer"))], ast.Constant(True)):
+                pass
+            case ast.Assign([ast.Subscript(ast.Name("answer"))] | [ast.Name("answer")], value):
+                blind = shown and _is_written_out(value)
+            case ast.Expr(ast.Call(ast.Name("print"), values)) if not all(map(_is_written_out, values)):
+                shown = True
+            case _:
+                pass
+    return blind
+
+
+def _is_written_out(value: ast.expr) -> bool:
+    """Whether nothing in it comes from the session but the answer as it was set before."""
+    nodes = list(ast.walk(value))
+    if any(isinstance(node, ast.JoinedStr) for node in nodes):
+        return False
+    return all(node.id in _ANSWERS for node in nodes if isinstance(node, ast.Name))
 
 
 def _prints(body: Sequence[ast.stmt]) -> bool:

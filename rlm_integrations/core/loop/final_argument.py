@@ -43,7 +43,7 @@ _NEXT = re.compile(
     r"(?>(?:(?:answer|content|value|result|text)[^\S\n]*+=(?!=))?)"
 )
 """Between one FINAL(...) and another that follows it on its line."""
-_QUOTES = {"“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
+_QUOTES = {"“": "”", "‘": "’", "„": "“", "«": "»", "「": "」", "『": "』"}
 _F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
 _LITERALS = re.compile(r"(?>(?:[rRfFuU]{0,2}+''\s*+)+)")
 _STRINGS = re.compile(r"[\s(]*+(?>(?:[rRuU]?+''[\s()]*+)+)")

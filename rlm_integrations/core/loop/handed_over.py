@@ -12,7 +12,8 @@ from itertools import islice
 from rlm_integrations.core.loop.session_code import read_python
 
 _CALL = re.compile(
-    r"\s*+(?>(?:print\(\s*+)?)\[?+\s*+(?P<space>(?>(?:\w{1,40}+\.){0,3}))(?P<name>\w{1,60}+)\(\s*+"
+    r"\s*+(?>(?:print\(\s*+)?)\[?+\s*+(?P<space>(?>(?:\w{1,40}+\.(?!call\()){0,3}))"
+    r"(?P<name>\w{1,60}+)(?>(?:\.call)?)\(\s*+"
     r"(?>(?:(?:code|query|script|source|input|command|cmd|python_code)\s*+=\s*+)?)(?=[rR]?+['\"])"
 )
 _REST = re.compile(r"(?>(?:,?+\s*+(?>(?:\w{1,40}+\s*+=\s*+[\w.'\"-]{1,40}+\s*+)?))*)\)\s*+\]?+\s*+\)?+\s*+;?+\s*+")

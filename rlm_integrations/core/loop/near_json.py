@@ -43,11 +43,17 @@ _LEFT_OUT = re.compile(
 )
 _GOES_ON = re.compile(
     r"[\s`]{0,40}+[/#*(,]{0,3}+\s{0,40}+"
-    r"(?:\.\.\.|…|(?:and|plus)\s(?>(?:\d{1,9}+\s)?)(?:more|others?|so on|the rest)\b)",
+    r"(?:\.\.\.|…|plus\b|and\s(?>(?:\d{1,9}+\s)?)(?:more|others?|so on|the rest)\b)",
     re.IGNORECASE,
 )
 """Right behind a value: there are more of them."""
+_LIST_GOES_ON = re.compile(
+    r"[ \t`]{0,9}+(?:[^\W\d_]{1,9}+[ \t]\d{1,9}+[ \t][^\W\d_]|[^\W\d_]{1,5}+\.?+[ \t]*+(?:$|[)\]]))", re.MULTILINE
+)
+"""The same of a list, in whatever language: "und 12 weitere", "usw."."""
+_GAP = re.compile(r"[\[,]\s*+\"(?:\.{3}|…|etc\.?+)\"\s*+[,\]]", re.IGNORECASE)
 _NUMBERS = re.compile(r"\[[\d\s,]++\]")
+_WORDS_FOLLOW = re.compile(r"[ \t]*+:?+[ \t]*+[^\W\d_]")
 _COMES_TO = re.compile(r"(?:[:=>→]|\b(?:is|are|be|was|were|answer)|['’]s)[\s*_`]*+\Z", re.IGNORECASE)
 _BEFORE_CHARS = 200
 
@@ -81,31 +87,50 @@ def json_among(text: str) -> list[str]:
                 value, place = mended, stopped
             elif mended is None and stopped < len(text):  # some was left out
                 place = stopped
-        if (alike or at in strict) and not _is_citation(text, at, place) and not _GOES_ON.match(text, place):
+        if (alike or at in strict) and not _is_citation(text, at, place) and not _goes_on(text, place):
             found.setdefault(alike or value, value)
     return list(dict.fromkeys([*found.values(), *fenced_words(text)]))
 
 
+def has_gap(text: str) -> bool:
+    """Whether an item of a list in JSON stands for those that were left out."""
+    return _GAP.search(text) is not None
+
+
+def _goes_on(text: str, place: int) -> bool:
+    """Whether what follows a value says that there are more of them."""
+    if _GOES_ON.match(text, place) is not None:
+        return True
+    return text[place - 1] == "]" and _LIST_GOES_ON.match(text, place) is not None
+
+
 def _is_citation(text: str, start: int, end: int) -> bool:
-    """Whether it is numbers in brackets that stand in a sentence, and are not what the sentence comes to."""
+    """Whether it is numbers in brackets that stand in a sentence, and are not what the sentence comes to; or one number
+    that words follow on its line."""
     if _NUMBERS.fullmatch(text, start, end) is None:
         return False
+    if "," not in text[start:end] and _WORDS_FOLLOW.match(text, end):
+        return True
     before = text[max(0, start - _BEFORE_CHARS) : start].rpartition("\n")[2]
     return re.search(r"\w", before) is not None and _COMES_TO.search(before) is None
 
 
 def _mended(text: str, start: int) -> tuple[str | None, int]:
-    """What begins there as strict JSON, None where it does not end or says that some was left out, and where reading
-    stopped."""
+    """What begins there as strict JSON, None where it does not end or may say that some was left out, and where reading
+    stopped. So may a lone comment at the end of a list, in whatever language."""
     written: list[str] = []
-    depth, comma = 0, False
+    depth, comma, comments, last = 0, False, 0, ""
     for token in _TOKEN.finditer(text, start):
         kind = token.lastgroup
         if kind == "comment" and _LEFT_OUT.search(token[0]):
             return None, token.end()
         if kind == "other" and (token[0] in "\"'" or text.startswith("/*", token.start())):
             return None, len(text)  # what begins there never ends, and each further one would be looked for as far
+        if token[0] == "]" and last == "comment" and comments == 1:
+            return None, token.end()  # nobody knows whether it says that there are more
+        last = kind if kind != "space" else last
         if kind in ("comment", "space"):
+            comments += kind == "comment"
             written.append(" ")
             continue
         if kind == "comma" and not comma:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from rlm_integrations.core.loop.later_lines import named_below, takes_back
+from rlm_integrations.core.loop.later_lines import hedged, hinted_below, named_below, takes_back
 
 _SO = r"(?>(?:(?>(?:sure[,!.] )?)(?:so|thus|therefore|hence)\b,?+\s++|sure[,!.]\s++)?)(?>(?:(?:the|my)\s++)?)"
 _ANSWER = (
@@ -24,28 +24,29 @@ _LABEL = re.compile(
 )
 """What stands before an answer and says that it is one."""
 _ANY_LABEL = re.compile(
-    r"(?P<words>[^\W\d_][^\n\d:：=→.?]{0,60}+)[:：=→][\s*_]*+|(?:[=→•]|->|=>)[\s*_]*+"
+    r"(?P<words>[^\W\d_][^\n\d:：=→.?]{0,60}+)[:：=→][\s*_]*+|(?:->|=>|[=→•])[\s*_]*+"
     rf"|{_SO}(?:number|value|category|class|status|sentiment|choice|option|score|rating|year|date|price|amount|name)"
     rf"{_OF}[\s*_]*+is\b[\s*_:]*+",
     re.IGNORECASE,
 )
 """What the answer is of, in the words of whoever gives it."""
 _NO_LABEL = re.compile(
-    r"\b(?:no|not|nor|never|without|wrong|incorrect|unlike|except|if|unless|maybe|perhaps|example|format|error|confidence"
-    r"|certainty|page|line|source|step|item|question|old|previous|former|earlier|initial|draft)\b|n['’]t\b",
+    r"\b(?:no|not|nor|none|never|cannot|without|wrong|incorrect|unlike|except|if|unless|maybe|perhaps|example|format|error"
+    r"|confidence|certainty|page|line|source|step|item|question|old|previous|former|earlier|initial|draft)\b|n['’]t\b",
     re.IGNORECASE,
 )
-_EXPLAINS = re.compile(r"[,;.:!](?=[\s*_])|\s?+\(|\s[-–—]++\s|—")
+_EXPLAINS = re.compile(r"[,;.:!](?=[\s*_])|[，、；。：！]|\s?+[(（]|\s[-–—]++\s|—")
 """What sets an explanation apart from the value before it."""
 _NUMBERS_GO_ON = re.compile(r"[\s*_]*+[$€£¥]?+[-+−]?+\d")
 _TURNS = r"but|however|wait|actually|although|though|yet|instead|rather|correct(?:ed|ion)"
 _WAVERS = re.compile(
-    rf"\b(?:{_TURNS}|if|unless|or|maybe|perhaps|possibly|possible|probably|think|guess|believe|doubt|unsure|unclear"
+    rf"\b(?:{_TURNS}|if|unless|or|except|seems?|maybe|perhaps|possibly|possible|probably|(?:un)?likely|think|guess"
+    r"|believe|doubt|unsure|unclear"
     r"|uncertain|sure|certain|depend(?:s|ing)|might|let me|let['’]s|I['’]ll|I (?:will|need|must|should|have to))\b|\?",
     re.IGNORECASE,
 )
 """In a label or an explanation: another value may be meant, or is still to be found."""
-_PIECES = re.compile(r"[.,;:!?](?!\S)|[()\n]|\s[-–—]++\s|—")
+_PIECES = re.compile(r"[.,;:!?](?!\S)|[，、；。：！？（）()\n]|\s[-–—]++\s|—")
 _FIRST_OF_SEVERAL = re.compile(
     r"\s*+(?>(?:(?:and|or|also|then|&)\b\s*+)?)(?P<words>(?>(?:(?!\b(?:and|or)\b|[&/])[^\n])*))", re.IGNORECASE
 )
@@ -53,14 +54,24 @@ _STOP = re.compile(r"[.,;:!?](?=[\s*_]|$)|\(")
 """What ends a value below a label that more words follow."""
 _BLANK_LINE = re.compile(r"\n[ \t]*+\n")
 _MOST_PIECES = 50
-_WORDS_CHARS, _MOST_WORDS = 300, 3
+_WORDS_CHARS, _MOST_WORDS, _MOST_LOOKS = 300, 3, 8
 _BOXED = re.compile(r"\\boxed\{(?>(?:\\text\{)?)(?P<value>[^{}\n]*+)\}{1,2}+")
 _NOT_BEFORE = re.compile(r"(?:\bnot|n['’]t)[\s$*_({]*+\Z", re.IGNORECASE)
 _BEHIND_BOX = re.compile(rf"\b(?:{_TURNS}|so)\b", re.IGNORECASE)
 """What follows may be another value."""
 _TAGGED = re.compile(r"<(?P<name>[\w-]{1,30}+)>(?P<value>[^<>]*+)</(?P=name)>")
-_MARKS = "*_`\"' \n「」“”"
-_ENDS = (".", "。")
+_TAGGED_ANSWER = re.compile(
+    r"<(?P<name>(?:final_)?answer|result|output|response)>(?P<value>[^<>]*+)</(?P=name)>\s*+\Z", re.IGNORECASE
+)
+_MARKS = "*_`\"' \n「」“”«»『』【】"
+_ENDS = (".", "。", "です")
+_HEADING = re.compile(r"#{1,6}+ ++")
+_TITLE = re.compile(r"(?:#{1,6}+ ++(?P<heading>[^\n]++)|(?P<words>[^\n\d]{1,80}+)(?<=[:：*]))\n\s*+(?=\S)")
+"""A line that says what stands below it."""
+_MOST_TITLES = 3
+_SUM = re.compile(r"(?=[^=\n+*/×·÷−-]*+[+*/×·÷−-])[\d\s.,'’$€£()+\-−*/×·÷]++=[\s*_]*+")
+_SHORT_WORD = re.compile(r"[\s*_.!]*+(?>[A-Za-z\u00c0-\u04ff]{1,5}+|[^\W\d_]{1,3}+)[\s*_.!)）]*+")
+"""All of an explanation: yes or no, in whatever language."""
 _CURRENCY = (
     r"(?:[$€£¥₹₩₽₺฿]|(?:US|C|A)\$|[円元]"
     r"|\b(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|KRW|TRY|ZAR)\b)"
@@ -94,13 +105,17 @@ def unlabelled(text: str) -> str:
 def bare(text: str) -> str:
     """Without the marks, a box, a tag and a label around it."""
     text = text.strip().strip(_MARKS)
+    if heading := _HEADING.match(text):
+        text = text[heading.end() :].strip(_MARKS)
     boxes = list(islice(_BOXED.finditer(text), 2))
     if len(boxes) == 1 and not _NOT_BEFORE.search(text, 0, boxes[0].start()):
         text = text if _BEHIND_BOX.search(text, boxes[0].end()) else boxes[0]["value"]
     if (tag := _TAGGED.fullmatch(text)) is not None:
         text = tag["value"]
     text = unlabelled(text).strip(_MARKS)
-    return (text[:-1] if text.endswith(_ENDS) else text).strip(_MARKS)
+    end = next(filter(text.endswith, _ENDS), "")
+    text = text.removesuffix(end).strip(_MARKS)
+    return text[:-1] if text.endswith("!") and text[-2:-1].isalpha() else text
 
 
 def plain_values(text: str, whole_numbers: bool) -> Iterator[str]:
@@ -113,7 +128,9 @@ def plain_values(text: str, whole_numbers: bool) -> Iterator[str]:
     said = bare(text)
     if (number := _number(said, whole_numbers)) is not None:
         yield number
-    yield from dict.fromkeys((said, said.lower(), said.upper(), said.capitalize(), said.title()))
+    inner = said.strip("()[]")
+    for each in dict.fromkeys((said, inner if inner.replace(" ", "").isalpha() else said)):
+        yield from dict.fromkeys((each, each.lower(), each.upper(), each.capitalize(), each.title()))
 
 
 def _number(text: str, whole_numbers: bool) -> str | None:
@@ -141,10 +158,18 @@ def value_among(text: str, read: Callable[[str], tuple[object] | None]) -> Found
         read: Gives the value that a text alone is, in a tuple; None where it is none.
     """
     text = text.strip()
+    tagged = next(_TAGGED_ANSWER.finditer(text), None)
+    if tagged is not None and text.count(f"<{tagged['name']}>") == 1:
+        text = tagged["value"].strip()
+    for _ in range(_MOST_TITLES):
+        title = _TITLE.match(text)
+        if title is None or _is_no_label(title["heading"] or title["words"], read):
+            break
+        text = text[title.end() :]
     line, _, below = text.partition("\n")
     for head in dict.fromkeys((text, first_paragraph(text), line)):
         if (found := read(head)) is not None:
-            others = _strictly_below(text[len(head) :])
+            others = [*_strictly_below(text[len(head) :]), *_hinted(text[len(head) :], found)]
             return Found(found[0], not takes_back(text) and not _names_another(found, others, read))
     for words, why in _splits(line, read):
         if (found := read(words)) is not None:
@@ -152,6 +177,7 @@ def value_among(text: str, read: Callable[[str], tuple[object] | None]) -> Found
                 *_in_explanation(why, found),
                 *(each for each, _ in named_below(below)),
                 *_loosely_below(below, read),
+                *_hinted(below, found),
             ]
             sure = not _wavers(why, found) and not takes_back(text) and not _names_another(found, others, read)
             return Found(found[0], sure)
@@ -164,16 +190,34 @@ def _names_another(found: tuple[object], texts: Iterable[str], read: Callable[[s
 
 def _splits(line: str, read: Callable[[str], tuple[object] | None]) -> Iterator[tuple[str, str]]:
     """What may be the value in a line that is none as it stands, and what explains it."""
-    label = _ANY_LABEL.match(line.strip(_MARKS))
+    line = line.strip(_MARKS)
+    label = _ANY_LABEL.match(line)
     if label is not None and not (label["words"] and _is_no_label(label["words"], read)):
-        below = line.strip(_MARKS)[label.end() :]
-        yield below, ""
-        yield _explained(below)
-    yield _explained(unlabelled(line.strip(_MARKS)))
+        below = line[label.end() :]
+        yield _computed(below), ""
+        yield _explained(_computed(below))
+    if (value := _computed(line)) != line:
+        yield value, ""
+        yield _explained(value)
+    yield _explained(unlabelled(line))
+
+
+def _computed(words: str) -> str:
+    """What a sum of numbers comes to; other words as they are."""
+    found = _SUM.match(words)
+    return words if found is None else words[found.end() :]
 
 
 def _is_no_label(words: str, read: Callable[[str], tuple[object] | None]) -> bool:
-    return bool(_NO_LABEL.search(words) or _WAVERS.search(words)) or read(words) is not None
+    """Whether words before a value do more than to say what it is of: they hold a value themselves, for instance."""
+    if _NO_LABEL.search(words) or _WAVERS.search(words) or read(words) is not None:
+        return True
+    words = words.strip(_MARKS)
+    if " " in words or words.isascii():
+        inner = words.split()[:_MOST_LOOKS]
+    else:  # no spaces are written
+        inner = [words[at:] for at in range(max(1, len(words) - _MOST_LOOKS), len(words))]
+    return any(read(each) is not None for each in inner)
 
 
 def _explained(line: str) -> tuple[str, str]:
@@ -184,19 +228,23 @@ def _explained(line: str) -> tuple[str, str]:
         is_number = words.rstrip(_MARKS)[-1:].isdigit()
         if is_number and sign[0] in ".:":
             continue
-        if is_number and "(" not in sign[0] and _NUMBERS_GO_ON.match(why):
+        if is_number and not set("(（") & set(sign[0]) and _NUMBERS_GO_ON.match(why):
             return "", ""
         return words, why
     return "", ""
 
 
 def _wavers(why: str, found: tuple[object]) -> bool:
+    if isinstance(found[0], str) and _SHORT_WORD.fullmatch(why):
+        return True
     return _WAVERS.search(why) is not None or (found[0] is None and any(map(str.isdigit, why)))
 
 
 def _in_explanation(why: str, found: tuple[object]) -> Iterator[str]:
     """What may be another value in it: for a text any few words of it."""
-    firsts = map(_FIRST_OF_SEVERAL.match, _PIECES.split(why, _MOST_PIECES))
+    pieces = _PIECES.split(why, _MOST_PIECES)
+    firsts = map(_FIRST_OF_SEVERAL.match, pieces)
+    yield from filter(None, map(hedged, pieces))
     yield from (first["words"].strip() for first in firsts if first)
     yield from (named for named, _ in named_below(why))
     if isinstance(found[0], str):
@@ -214,6 +262,11 @@ def _strictly_below(below: str) -> Iterator[str]:
 def _loosely_below(below: str, read: Callable[[str], tuple[object] | None]) -> Iterator[str]:
     """The same below one that does not: in words as loose."""
     yield from (words for named, _ in named_below(below) for words, _ in _splits(named, read))
+
+
+def _hinted(below: str, found: tuple[object]) -> list[str]:
+    is_number = hasattr(found[0], "as_integer_ratio") and not isinstance(found[0], bool)
+    return hinted_below(below, is_number=is_number)
 
 
 def _some_words(text: str) -> Iterator[str]:

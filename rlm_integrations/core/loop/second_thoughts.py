@@ -25,7 +25,8 @@ BELOW_A_VALUE = (
     r"wait\b(?! for\b| until\b)",
     r"actually[ ,:]",
     r"no, (?:it|that)\b",
-    r"correction\b",
+    r"(?!correct(?:ly|ed)\b)[ck]orr[ei][cçgkz]\w{2,9}+\b",  # in many languages
+    r"исправ\w|[更修訂]正",
     r"let me (?:re-?+(?:read|think|consider|check)|double)",
     r"i mean[ ,:]",
     r"sorry,",

@@ -18,3 +18,20 @@ from rlm_integrations.core.calls.thoughts import split_thoughts
 )
 def test_what_is_left_of_harmony_is_no_part_of_a_reply(text: str, said: str, thoughts: str) -> None:
     assert split_thoughts(text) == (said, thoughts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'commentary to=functions.python json{"code": "print(1)"}',
+        'analysisI count.assistantcommentary to=functions.python json{"code": "print(1)"}',
+        "commentary to=python codeprint(1)",
+    ],
+)
+def test_what_was_said_to_a_tool_stands_as_a_call_of_it(text: str) -> None:
+    called = '<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n</tool_call>'
+    assert split_thoughts(text)[0] == called
+
+
+def test_a_commentary_is_a_word_too() -> None:
+    assert split_thoughts("commentary to the law: it holds") == ("commentary to the law: it holds", "")

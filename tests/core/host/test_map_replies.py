@@ -153,3 +153,31 @@ async def test_numbers_will_not_do_for_many_items() -> None:
     maps = Maps(reply)
     values, _ = await maps.ask([f"item {n}" for n in range(6)])
     assert values == {n: f"ITEM {n}" for n in range(6)}
+
+
+@pytest.mark.parametrize(
+    ("form", "values"),
+    [
+        ("For {a} it is Ann, for {b} it is Bo.", {0: "of its own", 1: "it is Bo."}),
+        ("[{a}] as in [{b}]\n[{b}] Bo", {0: "of its own", 1: "Bo"}),
+        ("[{a}] Ann; [{b}] Bo", {0: "Ann", 1: "Bo"}),
+        ("[{a}] Ann. [{b}] Bo.", {0: "Ann.", 1: "Bo."}),
+    ],
+)
+async def test_words_that_go_on_to_another_mark_in_their_line_are_no_text_of_an_item(
+    form: str, values: dict[int, str]
+) -> None:
+    def reply(prompt: str) -> str:
+        marks = [mark for mark, _ in entries(prompt)]
+        return form.format(a=marks[0], b=marks[1]) if len(marks) > 1 else "of its own"
+
+    assert await Maps(reply).ask(["x", "y"]) == (values, {})
+
+
+async def test_a_number_that_touches_its_mark_is_asked_for_again() -> None:
+    """A dash between them may be its sign."""
+
+    def reply(prompt: str) -> str:
+        return "\n".join(f"{mark}-7" if mark else "7" for mark, _ in entries(prompt))
+
+    assert await Maps(reply).ask(["x", "y"], {"type": "integer"}) == ({0: 7, 1: 7}, {})

@@ -111,6 +111,8 @@ DRESSES = {
     "a call in a fence": f"```\npython({COUNT!r})\n```",
     "a call behind words": f"I count.\n\nrun_python(code={COUNT!r}, timeout=30)",
     "a call in a space of tools": f"default_api.python(code={COUNT!r})",
+    "a call of a call": f"<|python_tag|>python.call(code={COUNT!r})",
+    "tokens of FunctionGemma": (f"<start_function_call>call:python{{code:<escape>{COUNT}<escape>}}<end_function_call>"),
     "a call that is printed": f"print(default_api.run(code={COUNT!r}))",
     "a call in brackets": f"[functions.repl(code={COUNT!r})]",
     "a call with a long string": f'python("""\n{COUNT}\n""")',

@@ -34,3 +34,8 @@ def test_words_of_a_string_in_the_code_are_no_variable() -> None:
 def test_a_word_before_it_does_not_make_code_of_it(word: str, call: str, final: str) -> None:
     reply = parse_reply(f"{word}, {call}", variables=("n",))
     assert (reply.final, reply.blocks) == (final, ())
+
+
+@pytest.mark.parametrize("marks", ["“{}”", "„{}“", "«{}»", "「{}」", "『{}』"])
+def test_the_quotes_of_a_language_are_no_part_of_the_answer(marks: str) -> None:
+    assert parse_reply(f"FINAL({marks.format('two words')})").final == "two words"

@@ -121,3 +121,28 @@ def test_words_above_code_do_not_lead_up_to_a_final_below_it() -> None:
     assert parse_reply(reply).blocks == ("n = 1", "FINAL_VAR('n')")
     reply = "```repl\nn = 1\n```\nIf that is so, I will return:\nFINAL_VAR(n)"
     assert (parse_reply(reply).blocks, parse_reply(reply).talk_of_final) == (("n = 1",), True)
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "Moment, das stimmt nicht.",
+        "Attendez, c'est faux.",
+        "Espera, eso no es correcto.",
+        "等等，不对。",
+        "Подождите, это неверно.",
+        "*Aspetta, manca una riga.*",
+    ],
+)
+def test_a_word_alone_below_a_final_takes_it_back_in_any_language(below: str) -> None:
+    reply = f"FINAL(42)\n\n{below}"
+    assert parse_reply(reply) == ParsedReply((), None, reply, talk_of_final=True)
+    assert parse_reply(reply, last=True).final == "42"
+
+
+@pytest.mark.parametrize(
+    "below",
+    ["Das ist die Antwort.", "C'est tout.", "以上です。", "Therefore, it is 42.", "Note, it is exact.", "Gern!"],
+)
+def test_a_sentence_below_a_final_does_not(below: str) -> None:
+    assert parse_reply(f"FINAL(42)\n\n{below}").final == "42"
