@@ -31,6 +31,7 @@ importlib.import_module("openai.resources.chat.completions")  # else the first c
 _OPENAI_URL = "https://api.openai.com/v1"
 """Said outright: without it the SDK takes an OPENAI_BASE_URL that is empty for a URL."""
 _SDK_TIMEOUT_S, _SDK_CONNECT_S = 600.0, 5.0
+_A_MOMENT_S = 1.0
 
 
 class OpenAIModel:
@@ -192,11 +193,11 @@ class OpenAIModel:
         return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **more}
 
     def _more_time(self) -> dict[str, openai.Timeout]:
-        """What the run gives the call beyond the SDK's own time. One that gives less ends the call itself."""
+        """What the run gives the call beyond the SDK's own time, and a moment more: the run is to end it, and say so."""
         seconds = seconds_given()
         if self._has_own_time or seconds is None or seconds <= _SDK_TIMEOUT_S:
             return {}
-        return {"timeout": openai.Timeout(seconds, connect=_SDK_CONNECT_S)}
+        return {"timeout": openai.Timeout(seconds + _A_MOMENT_S, connect=_SDK_CONNECT_S)}
 
     def _received(
         self, tries: Tries, client: openai.OpenAI | openai.AsyncOpenAI, messages: Sequence[Message]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 _SECONDS: ContextVar[float | None] = ContextVar("rlm_seconds_of_call", default=None)
@@ -17,11 +15,22 @@ def seconds_given() -> float | None:
     return _SECONDS.get()
 
 
-@contextmanager
-def giving(seconds: float) -> Generator[None]:
-    """Calls that are made here are given up after so many seconds; `inf`: never."""
-    token = _SECONDS.set(seconds if seconds != float("inf") else None)
-    try:
-        yield
-    finally:
-        _SECONDS.reset(token)
+class giving:  # noqa: N801 - it is used like a function
+    """Calls that are made within are given up after so many seconds; `inf`: never.
+
+    A class: a generator would take as long as all else that a call's deadline does.
+    """
+
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._token = _SECONDS.set(self._seconds if self._seconds != float("inf") else None)
+
+    def __exit__(self, *_: object) -> None:
+        try:  # noqa: SIM105 - a `suppress` takes longer than all of this
+            _SECONDS.reset(self._token)
+        except ValueError:  # it is closed in another context, as its loop is: its own has ended
+            pass

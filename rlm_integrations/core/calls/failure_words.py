@@ -39,21 +39,22 @@ def _unread(error: BaseException) -> str:
     if not isinstance(error, (*_STUMBLES, ValueError)):
         return ""
     found = _replies(error)
-    if not isinstance(
-        error, _STUMBLES
-    ):  # a client says that of a text, and who knows what of a reply that it could read
+    if not isinstance(error, _STUMBLES):  # a client says a ValueError of a text, or of what is in a reply that it read
         found = (reply for reply in found if isinstance(reply, str))
     return next((text for reply in found if (text := _text(reply))), "")
 
 
 def _replies(error: BaseException) -> Iterator[object]:
-    """What the functions were reading that the exception came through."""
+    """What the functions were reading that the exception came through.
+
+    Of no others the locals are looked at: what is shown of them may hold the exception, and so all that its run has.
+    """
     step = error.__traceback__
     while step is not None:
-        if str(step.tb_frame.f_globals.get("__name__")).startswith(_READERS):
-            reply: object = step.tb_frame.f_locals.get(_NAME)
-            yield reply
-        step = step.tb_next
+        frame, step = step.tb_frame, step.tb_next
+        reads = _NAME in (*frame.f_code.co_varnames, *frame.f_code.co_cellvars)
+        if reads and str(frame.f_globals.get("__name__")).startswith(_READERS):
+            yield frame.f_locals.get(_NAME)
 
 
 def _text(reply: object) -> str:

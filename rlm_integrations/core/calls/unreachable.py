@@ -87,6 +87,5 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _hangs_up(error: BaseException) -> bool:
-    return (
-        isinstance(error, ConnectionResetError) or type(error).__name__ == "RemoteProtocolError"
-    )  # of httpx, httpcore
+    """RemoteProtocolError is of httpx and httpcore."""
+    return isinstance(error, ConnectionResetError) or type(error).__name__ == "RemoteProtocolError"
