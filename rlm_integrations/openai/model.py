@@ -193,7 +193,7 @@ class OpenAIModel:
         return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **more}
 
     def _more_time(self) -> dict[str, openai.Timeout]:
-        """What the run gives the call beyond the SDK's own time, and a moment more: the run is to end it, and say so."""
+        """What the run gives the call beyond the SDK's own time, and a moment more: the run is to end it."""
         seconds = seconds_given()
         if self._has_own_time or seconds is None or seconds <= _SDK_TIMEOUT_S:
             return {}
