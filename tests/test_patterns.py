@@ -32,7 +32,7 @@ NOT_POSSESSIVE = {
     "_REFUSED": "bounded: of an error, 4,000 characters are looked at",
     r"^### (\w+)\n(.*?)(?=\n### |\Z)": "reads prompts of this package",
     "_FENCED": "reads prompts of this package, and the user's",
-    r"\{sub_calls\}\n?": "one character at most",
+    "_SUB_CALLS": "one character at most",
 }
 
 
@@ -137,12 +137,11 @@ def gives_back(pattern: str) -> list[str]:
 
 
 def test_no_pattern_of_the_host_backtracks() -> None:
-    found = {name: pattern for module in host_modules() for name, pattern in patterns_of(module)}
+    found = [(module.__name__, *each) for module in host_modules() for each in patterns_of(module)]
     assert len(found) > 10
-    backtracking = {name for name, pattern in found.items() if gives_back(pattern)}
-    allowed = {name for name in found if name in NOT_POSSESSIVE or found[name] in NOT_POSSESSIVE}
-    assert backtracking <= allowed
-    assert {name for name in NOT_POSSESSIVE if not any(name in each for each in found.items())} == set()
+    backtracking = [(module, name) for module, name, pattern in found if gives_back(pattern)]
+    assert [each for each in backtracking if each[1] not in NOT_POSSESSIVE] == []
+    assert {name for _, name in backtracking} == set(NOT_POSSESSIVE)
 
 
 def test_no_pattern_of_the_host_that_searches_reads_a_text_again_from_each_opening() -> None:

@@ -27,19 +27,19 @@ _NO_OTHER = (
     r"|note|see|version|about)\b)"
 )
 _FEW_WORDS = re.compile(
-    rf"{_NO_OTHER}(?>(?:(?:[^\W\d_]|['’-]){{1,20}}+,?+ ){{1,3}})(?P<value>[^\s:：|][^:：\n]*+)"
-    r"|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}) ?(?P<number>[-+−]?+\d[\d.,]*+)",
+    rf"{_NO_OTHER}(?>(?:(?>(?:[^\W\d_]|['’-]){{1,20}}),?+ ){{1,3}})(?P<value>[^\s:：|][^:：\n]*+)"
+    r"|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}) ?+(?P<number>[-+−]?+\d[\d.,]*+)",
     re.IGNORECASE,
 )
 """Words that only lead up to a value, in whatever language: "no, 41", "eher 41". Some say where it stands."""
 _HEDGED = re.compile(
-    rf"{_NO_OTHER}(?>(?:(?=[^\W\dA-Z_])(?:[^\W\d_]|['’-]){{1,20}}+ ){{1,2}})(?P<value>[-+−]?+\d[\d.,'’]*+)"
-    r"|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}) ?(?P<number>[-+−]?+\d[\d.,]*+)"
+    rf"{_NO_OTHER}(?>(?:(?=[^\W\dA-Z_])(?>(?:[^\W\d_]|['’-]){{1,20}}) ){{1,2}})(?P<value>[-+−]?+\d[\d.,'’]*+)"
+    r"|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}) ?+(?P<number>[-+−]?+\d[\d.,]*+)"
 )
 """The same beside a number: no noun, which may say what another number is of."""
-_ASIDE = re.compile(r"[^\W\d_]{1,20}+(?> [^\W\d_]{1,20}+)?[,，、]\s*+(?P<rest>\S[^\n]*+)")
+_ASIDE = re.compile(r"[^\W\d_]{1,20}+(?>(?: [^\W\d_]{1,20}+)?)[,，、]\s*+(?P<rest>\S[^\n]*+)")
 _LABELLED = re.compile(r"[^:：\n]{1,60}+[:：][\s*_]*+(?P<value>[^\n]++)")
-_SENTENCE = re.compile(r"(?=[^:：\n,，]*+[,，])(?:\w++\W++){3}[^:：\n]*+[:：][\s*_]*+(?P<value>[^\n]++)")
+_SENTENCE = re.compile(r"(?=[^:：\n,，]*+[,，])(?>(?:\w++\W++){3})[^:：\n]*+[:：][\s*_]*+(?P<value>[^\n]++)")
 """What comes to a value, be it that of another line."""
 _TURN = re.compile(r"(?:but|however|although|though|yet|rather|instead)\b", re.IGNORECASE)
 _SO = re.compile(
@@ -92,7 +92,7 @@ def _hinted_in(line: str, is_number: bool) -> Iterator[str]:
     aside = _ASIDE.fullmatch(line)
     pieces = [line] if aside is None else [line, aside["rest"]]
     found = [_FEW_WORDS.fullmatch(piece) for piece in pieces]
-    found.append((_SENTENCE if is_number else _LABELLED).fullmatch(line))
+    found.append(_SENTENCE.fullmatch(line) if is_number else _LABELLED.fullmatch(line))
     yield from filter(None, (*pieces, *map(_value_of, found)))
     if _TURN.match(line):
         yield line.rpartition(" ")[2]

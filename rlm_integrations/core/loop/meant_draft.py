@@ -10,7 +10,7 @@ _MOST_CHARS = 300
 """A longer one says something of its own."""
 _NAME = r"answer(?:\[['\"]content['\"]\]|\.content\b)"
 _HELD = re.compile(rf"\A[\W_]{{0,10}}+{_NAME}|\b{_NAME}[\W_]{{0,10}}+\Z")
-_DENIED = re.compile(r"\b(?:not?|wrong|instead|nicht|kein|falsch)\b|n['’]t\b", re.IGNORECASE)
+_DENIED = re.compile(r"\b(?:no|not|wrong|instead|nicht|kein|falsch)\b|n['’]t\b", re.IGNORECASE)
 """It may name the draft to say another answer."""
 _STANDS = re.compile(
     r"[\W_]*+(?>(?:(?:yes|ok|okay|done)\b[,.!:]?+ )?)"

@@ -38,12 +38,13 @@ _WRAPPERS = frozenset(
     ]
 )
 _LEFT_OUT = re.compile(
-    r"\.\.\.|…|\b(?:more|rest|others?|omitted|left out|remaining|truncated|shortened|etc|and so on|continue[sd]?)\b",
+    r"\.\.\.|…|\b(?:more|rest|other|others|omitted|left out|remaining|truncated|shortened|etc|and so on"
+    r"|continue|continues|continued)\b",
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(
     r"[\s`]{0,40}+[/#*(,]{0,3}+\s{0,40}+"
-    r"(?:\.\.\.|…|plus\b|and\s(?>(?:\d{1,9}+\s)?)(?:more|others?|so on|the rest)\b)",
+    r"(?:\.\.\.|…|plus\b|and\s(?>(?:\d{1,9}+\s)?)(?:more|other|others|so on|the rest)\b)",
     re.IGNORECASE,
 )
 """Right behind a value: there are more of them."""
@@ -51,7 +52,7 @@ _LIST_GOES_ON = re.compile(
     r"[ \t`]{0,9}+(?:[^\W\d_]{1,9}+[ \t]\d{1,9}+[ \t][^\W\d_]|[^\W\d_]{1,5}+\.?+[ \t]*+(?:$|[)\]]))", re.MULTILINE
 )
 """The same of a list, in whatever language: "und 12 weitere", "usw."."""
-_GAP = re.compile(r"[\[,]\s*+\"(?:\.{3}|…|etc\.?+)\"\s*+[,\]]", re.IGNORECASE)
+_GAP = re.compile(r"[\[,]\s*+\"(?:\.\.\.|…|etc\.?+)\"\s*+[,\]]", re.IGNORECASE)
 _NUMBERS = re.compile(r"\[[\d\s,]++\]")
 _WORDS_FOLLOW = re.compile(r"[ \t]*+:?+[ \t]*+[^\W\d_]")
 _COMES_TO = re.compile(r"(?:[:=>→]|\b(?:is|are|be|was|were|answer)|['’]s)[\s*_`]*+\Z", re.IGNORECASE)

@@ -40,7 +40,7 @@ _EXPLAINS = re.compile(r"[,;.:!](?=[\s*_])|[，、；。：！]|\s?+[(（]|\s[-�
 _NUMBERS_GO_ON = re.compile(r"[\s*_]*+[$€£¥]?+[-+−]?+\d")
 _TURNS = r"but|however|wait|actually|although|though|yet|instead|rather|correct(?:ed|ion)"
 _WAVERS = re.compile(
-    rf"\b(?:{_TURNS}|if|unless|or|except|seems?|maybe|perhaps|possibly|possible|probably|(?:un)?likely|think|guess"
+    rf"\b(?:{_TURNS}|if|unless|or|except|seem|seems|maybe|perhaps|possibly|possible|probably|likely|unlikely|think|guess"
     r"|believe|doubt|unsure|unclear"
     r"|uncertain|sure|certain|depend(?:s|ing)|might|let me|let['’]s|I['’]ll|I (?:will|need|must|should|have to))\b|\?",
     re.IGNORECASE,
@@ -61,7 +61,7 @@ _BEHIND_BOX = re.compile(rf"\b(?:{_TURNS}|so)\b", re.IGNORECASE)
 """What follows may be another value."""
 _TAGGED = re.compile(r"<(?P<name>[\w-]{1,30}+)>(?P<value>[^<>]*+)</(?P=name)>")
 _TAGGED_ANSWER = re.compile(
-    r"<(?P<name>(?:final_)?answer|result|output|response)>(?P<value>[^<>]*+)</(?P=name)>\s*+\Z", re.IGNORECASE
+    r"<(?P<name>(?>(?:final_)?)answer|result|output|response)>(?P<value>[^<>]*+)</(?P=name)>\s*+\Z", re.IGNORECASE
 )
 _MARKS = "*_`\"' \n「」“”«»『』【】"
 _ENDS = (".", "。", "です")

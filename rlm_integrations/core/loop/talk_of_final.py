@@ -65,7 +65,7 @@ _PUTS_OFF = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ASIDE = re.compile(
-    r"[\s*_>(]*+(?!(?i:so|no|thus|hence|therefore|here|also|overall|note|yes|then|now|in|as|however|\w{1,15}ly|thanks)\b)"
+    r"[\s*_>(]*+(?!(?i:so|no|thus|hence|therefore|here|also|overall|note|yes|then|now|in|as|however|\w{3,17}+(?<=ly)|thanks)\b)"
     r"[^\W\d_]{1,15}+(?:, (?=[^\W\d_])(?![A-Z])|[，、]\s*+(?=\w)|…|\.\.\. )"
 )
 """A word alone, and then words: how people of many countries begin to take back what they have just said."""
