@@ -23,9 +23,9 @@ class Messages(Sequence[Message]):
         self._shared = [*messages]
         """Of these the first `_count` are this one's. It only grows, at its end."""
         self._count = len(self._shared)
-        self.chars = _chars(self._shared)
+        self.chars = sum([len(message.content) for message in self._shared])
         """Characters of all messages."""
-        self.images = _images(self._shared)
+        self.images = sum([len(message.images) for message in self._shared])
         """How many pictures go with them."""
 
     def saying(self, *more: Message) -> Messages:
@@ -38,8 +38,10 @@ class Messages(Sequence[Message]):
         longer._shared = self._shared if whole else self._shared[: self._count]
         longer._shared += more
         longer._count = self._count + len(more)
-        longer.chars = self.chars + _chars(more)
-        longer.images = self.images + _images(more)
+        longer.chars, longer.images = self.chars, self.images
+        for message in more:
+            longer.chars += len(message.content)
+            longer.images += len(message.images)
         return longer
 
     def goes_on_from(self, other: Messages) -> bool:
@@ -71,11 +73,3 @@ class Messages(Sequence[Message]):
 
     def __repr__(self) -> str:
         return f"Messages({[*self]})"
-
-
-def _chars(messages: Sequence[Message]) -> int:
-    return sum([len(message.content) for message in messages])
-
-
-def _images(messages: Sequence[Message]) -> int:
-    return sum([len(message.images) for message in messages])

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rlm_integrations.core.calls.budget import BudgetError
-from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
+from rlm_integrations.core.calls.endings import MOST_READ_CHARS, shown, unfinished, worth_asking_again
 from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.long_thoughts import thoughts_left
 from rlm_integrations.core.calls.model_calls import ModelCalls, TooLongReplyError
@@ -124,7 +124,7 @@ class SubCalls:
                 elif (problem := unfinished(completion)) is not None:
                     record.error = problem
                     again = record.requests == 1 and worth_asking_again(completion)
-                else:
+                elif len(completion.text) > MOST_READ_CHARS:
                     record.error = await off_loop(len(completion.text), thoughts_left, completion.text)
             except asyncio.CancelledError:
                 if sent.untold:  # its reply was paid for
