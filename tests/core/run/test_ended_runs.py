@@ -6,7 +6,6 @@ A server that idles, or that has told Python to collect no garbage, would keep t
 from __future__ import annotations
 
 import asyncio
-import gc
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
@@ -110,14 +109,6 @@ ENDS = {
     "tool that ends it": lambda: RLMEngine(LOOKS_UP, tools=[lookup], ends_run=lambda _: True),
     "second opinion": lambda: RLMEngine(ANSWERS, sub_llm=_Interrupts(), verify=Twice()),
 }
-
-
-@pytest.fixture
-def collects_nothing():
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.mark.usefixtures("collects_nothing")
