@@ -163,7 +163,10 @@ class _Call(Generic[T]):
             self._outcome = None
             return
         tell, context = wake
-        context.run(tell, self)
+        try:
+            context.run(tell, self)
+        finally:
+            del wake, tell  # from Python 3.12 on, the task's frames hold this one, and what the task raises holds them
 
     # --- what the task asks of it
 

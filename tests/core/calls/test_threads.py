@@ -5,6 +5,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -191,6 +192,25 @@ async def test_a_scope_of_anyio_knows_a_call_that_it_gave_up_for_its_own(threads
 
 class RefersError(Exception):
     pass
+
+
+@pytest.mark.usefixtures("collects_nothing")
+async def test_what_a_task_raises_after_a_call_is_not_kept(threads: RunThreads) -> None:
+    raised: list[weakref.ref[RefersError]] = []
+
+    async def fails() -> None:
+        await threads.run(threading.current_thread)
+        error = RefersError()
+        raised.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    with suppress(RefersError):
+        await asyncio.create_task(fails())
+    await asyncio.sleep(0)
+    assert raised[0]() is None
 
 
 def fails_late(begun: threading.Event, released: threading.Event, raised: list[weakref.ref[RefersError]]) -> None:
