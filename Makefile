@@ -6,7 +6,7 @@ BIN := .venv/bin
 PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # What can differ between versions: what touches a framework, and what bears on CPython's internals.
 FACES := langchain llama_index openai otel cli terminal contracts files
-INSIDES := frozen repl sandboxes wire
+INSIDES := frozen repl sandboxes wire core/calls core/run
 # Those of them that need a model's or a store's package besides, which only the main environment has.
 NEEDS := langchain_openai|llama_index\.llms\.openai_like|llama_index\.vector_stores\.
 WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from ($(NEEDS))" tests))

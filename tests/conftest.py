@@ -32,7 +32,8 @@ sys.path.append(str(Path(__file__).parents[1]))  # `benchmarks` and `evals` are 
 pytest.register_assert_rewrite(*(f"tests.{each.name}" for each in Path(__file__).parent.iterdir() if each.is_dir()))
 
 pytest_plugins = [
-    f"tests.fixtures.{each}" for each in ("child_script", "loopback_server", "started_programs", "wasi_component")
+    f"tests.fixtures.{each}"
+    for each in ("child_script", "garbage", "loopback_server", "started_programs", "wasi_component")
 ]
 
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.

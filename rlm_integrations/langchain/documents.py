@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -79,9 +79,13 @@ class PreparedContext:
 
     def is_like(self, other: PreparedContext) -> bool:
         """Whether the other was made of equal documents, and of the same retriever."""
-        if self is other:
-            return True
-        return self.retriever is other.retriever and self.corpus.documents == other.corpus.documents
+        if self.retriever is not other.retriever:
+            return False
+        return self.corpus is other.corpus or self.corpus.documents == other.corpus.documents
+
+    def for_a_session(self) -> PreparedContext:
+        """The same, without the sessions: one of them that held all would keep itself until a garbage collection."""
+        return replace(self, sessions=Sessions())
 
     def describe(self) -> str:
         """In one line, for tracers: "240 documents, 12,345 characters"."""

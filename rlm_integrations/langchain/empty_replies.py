@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -15,18 +15,22 @@ _READERS = "langchain_core.language_models"
 """Where the framework takes the message out of what a server sent."""
 
 
-@contextmanager
-def empty_replies_named() -> Generator[None]:
-    """Raises RLMError where the framework found no message in what the server sent, which it does not say."""
-    try:
-        yield
-    except (IndexError, ValueError) as error:
-        if not _found_no_message(error):
-            raise
-        raise RLMError(
-            f"the server sent no reply: its chat completion has no choices ({type(error).__name__}: {error}); "
-            "check that the server knows the model and takes the request, and the base URL, which usually ends in /v1"
-        ) from error
+class empty_replies_named:  # noqa: N801 - it is used like a function
+    """Raises RLMError where the framework found no message in what the server sent, which it does not say.
+
+    A class, as `boundary` is.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, (IndexError, ValueError)) and _found_no_message(error):
+            raise RLMError(
+                f"the server sent no reply: its chat completion has no choices ({type(error).__name__}: {error}); "
+                "check that the server knows the model and takes the request, and the base URL, which usually ends in "
+                "/v1"
+            ) from error
 
 
 def _found_no_message(error: IndexError | ValueError) -> bool:

@@ -6,8 +6,7 @@ which has not failed.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
 
 from rlm_integrations.core.trace.ends_run import EndsRunError
 from rlm_integrations.langchain.graph_node import is_graph_signal
@@ -42,14 +41,15 @@ def came_from_handler(error: Exception) -> bool:
     return False
 
 
-@contextmanager
-def handlers_end_run() -> Generator[None]:
-    """Around what calls handlers: raises EndsRunError with what they raise."""
-    try:
-        yield
-    except EndsRunError:
-        raise
-    except Exception as error:
-        if came_from_handler(error):
+class handlers_end_run:  # noqa: N801 - it is used like a function
+    """Around what calls handlers: raises EndsRunError with what they raise.
+
+    A class, as `boundary` is.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, Exception) and not isinstance(error, EndsRunError) and came_from_handler(error):
             raise EndsRunError(error) from error
-        raise

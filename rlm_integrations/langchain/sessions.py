@@ -54,7 +54,7 @@ class Sessions:
                 return Session(None, prepared, make_context(prepared))
             self._open.pop(id, None)
             if session is None or not session.prepared.is_like(prepared):
-                session = Session(memory, prepared, make_context(prepared))
+                session = Session(memory, prepared.for_a_session(), make_context(prepared))
             self._open[id] = memory, session
             ended = [self._open.popitem(last=False)[1] for _ in range(len(self._open) - most)]
         for old, _ in ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -302,17 +303,11 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         begins: dict[str, Any] = {EventPayload.QUERY_STR: prompt}
         return await in_event(self.callback_manager, CBEventType.AGENT_STEP, begins, EventPayload.RESPONSE, execute)
 
-    def _telling(self, *, sync: bool) -> OnEvent:
-        async def told(event: Event) -> None:  # where the event arises, for what LlamaIndex is told has its span
-            instrumented = instrumentation_event(event)
-            if instrumented is not None:
-                _dispatcher.event(instrumented)
-            if self._on_event is not None:
-                await tell(self._on_event, event, sync=sync)
-
-        return told
-
     def _new_engine(self, *, sync: bool) -> RLMEngine[Any]:
+        """It does not hold this, which holds it: with each other they would keep the nodes until a garbage collection.
+        Whoever asks it does so through this.
+        """
+        this = weakref.proxy(self)
         marking = inline_instructions() if self._inline_citations else None
         options: dict[str, Any] = {"answer_type": self._output_cls} if self._output_cls is not None else {}
         return RLMEngine(
@@ -327,13 +322,13 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             route=self._route,
             system_prompt=self._system_prompt,
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
-            on_event=self._telling(sync=sync),
+            on_event=_telling(self._on_event, sync=sync),
             on_limit=self._on_limit,
             journal=self._journal,
             verify=self._verify,
-            around_step=self._run_code,
-            around_child=self._run_child,
-            around_sub_call=self._run_sub_call,
+            around_step=lambda iteration, code, execute: this._run_code(iteration, code, execute),
+            around_child=lambda prompt, execute: this._run_child(prompt, execute),
+            around_sub_call=lambda prompt, execute: this._run_sub_call(prompt, execute),
             **options,
         )
 
@@ -364,3 +359,14 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {}
+
+
+def _telling(on_event: OnEvent | None, *, sync: bool) -> OnEvent:
+    async def told(event: Event) -> None:  # where the event arises, for what LlamaIndex is told has its span
+        instrumented = instrumentation_event(event)
+        if instrumented is not None:
+            _dispatcher.event(instrumented)
+        if on_event is not None:
+            await tell(on_event, event, sync=sync)
+
+    return told

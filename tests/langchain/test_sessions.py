@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypedDict
@@ -233,3 +234,14 @@ async def test_a_batch_within_one_session_is_answered_one_after_another() -> Non
     rlm, _ = counting()
     answers = await rlm.abatch(["?"] * 4, within("a"))
     assert sorted(_messages(answers)) == ["1", "2", "3", "4"]
+
+
+@pytest.mark.usefixtures("collects_nothing")
+async def test_a_runnable_that_nobody_holds_is_freed_with_its_sessions(until: Any) -> None:
+    letter = Document("a pineapple")
+    left = weakref.ref(letter)
+    rlm, _ = counting(context=[letter])
+    assert (await rlm.ainvoke("How many?", within("a"))).content == "1"
+    assert (await rlm.ainvoke("How many?", within("a"))).content == "2"
+    del rlm, letter
+    await until(lambda: left() is None)

@@ -118,7 +118,8 @@ class _Call(Generic[T]):
         self._outcome: tuple[T] | Exception | None = None
         self._wake: tuple[Callable[[Any], object], Context] | None = None
         """What has the task go on, and its context; None where it does not wait, or no more."""
-        self._given_up = False
+        self._given_up: tuple[object, ...] | None = None
+        """Why, as a CancelledError has it."""
 
     # --- in a thread
 
@@ -133,8 +134,10 @@ class _Call(Generic[T]):
 
     def tell(self) -> None:
         """Have whoever waits go on."""
-        with suppress(RuntimeError):  # the call was given up, and its loop is closed
+        try:
             self._loop.call_soon_threadsafe(self._go_on)
+        except RuntimeError:  # the call was given up, and its loop is closed
+            self._outcome = None
 
     def do_and_tell(self) -> None:
         self.do()
@@ -156,9 +159,14 @@ class _Call(Generic[T]):
 
     def _go_on(self) -> None:
         wake, self._wake = self._wake, None
-        if wake is not None:
-            tell, context = wake
+        if wake is None:  # it was given up: nobody takes what came of it, and an error's traceback holds this
+            self._outcome = None
+            return
+        tell, context = wake
+        try:
             context.run(tell, self)
+        finally:
+            del wake, tell  # from Python 3.12 on, the task's frames hold this one, and what the task raises holds them
 
     # --- what the task asks of it
 
@@ -169,16 +177,17 @@ class _Call(Generic[T]):
         self._wake = wake, context
 
     def cancel(self, msg: object = None) -> bool:
-        """Give it up. Returns False where that was done before."""
-        given_up, self._given_up = self._given_up, True
-        if not given_up:
-            self._loop.call_soon(self._go_on)
-        return not given_up
+        """Give it up, for the reason `msg`. Returns False where that was done before."""
+        if self._given_up is not None:
+            return False
+        self._given_up = () if msg is None else (msg,)
+        self._loop.call_soon(self._go_on)
+        return True
 
     def result(self) -> None:
-        """Raises CancelledError where it was given up."""
-        if self._given_up:
-            raise asyncio.CancelledError
+        """Raises CancelledError where it was given up: with the reason, by which a scope of anyio knows its own."""
+        if self._given_up is not None:
+            raise asyncio.CancelledError(*self._given_up)
 
 
 def _tellable(error: BaseException) -> Exception:

@@ -48,7 +48,8 @@ def _taken(name: str) -> str | None:
         return "is a name of the REPL itself"
     if keyword.iskeyword(name):
         return "is a word of Python's grammar, which code cannot call"
-    if hasattr(builtins, name):
+    known: object = getattr(builtins, name, None)
+    if inspect.isbuiltin(known) or inspect.isclass(known):  # and not what is added there: by site, or by a notebook
         return "is a name of Python itself, which the code of the root LM relies on"
     return None
 

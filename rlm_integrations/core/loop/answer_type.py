@@ -10,8 +10,6 @@ from math import isfinite
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
-from pydantic_core import SchemaError
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop.later_lines import takes_back
@@ -19,7 +17,7 @@ from rlm_integrations.core.loop.lost_values import THOUSANDS, lost_value
 from rlm_integrations.core.loop.near_json import has_gap, json_among, unlike_fields, unwrapped
 from rlm_integrations.core.loop.plain_value import bare, plain_values, value_among
 from rlm_integrations.core.loop.watched_reading import AlikeError, WatchedReader, as_in_the_type
-from rlm_integrations.core.wording import FOREIGN_CHARS, error_words, number, one_line
+from rlm_integrations.core.wording import FOREIGN_CHARS, error_words, number, one_line, value_words
 
 _SHOWN_PROBLEMS = 3
 _PLACE_CHARS = 60  # a name in an answer must not crowd out what is wrong with it
@@ -114,11 +112,11 @@ class AnswerType:
         try:
             self._adapter = TypeAdapter(answer_type)
             self.schema = self._adapter.json_schema()
-        except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError) as error:
-            problem = str(error).splitlines()[0]
+        except Exception as error:  # of what is no type, and of schemas of the user's own, it may be any
+            problem = one_line(error_words(error).partition("\n")[0])
             raise InvalidArgumentError(
-                f"answer_type: {answer_type!r} has no JSON schema ({problem}); pass a pydantic model, a dataclass, "
-                "a TypedDict or a type such as list[str]"
+                f"answer_type: {value_words(answer_type)} has no JSON schema ({problem}); pass a pydantic model, a "
+                "dataclass, a TypedDict or a type such as list[str]"
             ) from error
 
     def misfit(self, text: str, is_json: bool) -> str | None:

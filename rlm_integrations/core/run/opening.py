@@ -20,7 +20,7 @@ from rlm_integrations.core.loop.happenings import Opened
 from rlm_integrations.core.loop.state import Rules
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
-from rlm_integrations.core.trace.ends_run import EndsRun, let_through
+from rlm_integrations.core.trace.ends_run import EndsRun, boundary, let_through
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.settings import ReplSettings
@@ -111,13 +111,14 @@ async def read_corpus(
 async def read_off_loop(context: object, threads: RunThreads) -> Corpus:
     """What the user passed, without what a retriever finds: in a thread, where that may take a while.
 
-    Raises InvalidArgumentError.
+    Raises InvalidArgumentError, and RunError where what it is read from raised.
     """
     if isinstance(context, str):
         quick = len(context) <= LONG_TEXT_CHARS and not may_be_name(context)
     else:
         quick = context is None or (isinstance(context, Corpus) and is_studied(context))
-    return read_context(context) if quick else await threads.run(read_context, context)
+    with boundary("context"):
+        return read_context(context) if quick else await threads.run(read_context, context)
 
 
 def read_context(context: object) -> Corpus:

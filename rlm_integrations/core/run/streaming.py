@@ -47,6 +47,7 @@ async def streamed(
             raise ended.pop()
     finally:
         await end_together([task])
+        ended.clear()  # what nobody asks for any more has frames that hold this
 
 
 def _tee(on_event: OnEvent | None, queue: asyncio.Queue[Event | None]) -> OnEvent:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 from rlm_integrations.core.calls.foreign_code import CarriedInterruptError
 from rlm_integrations.core.errors import RLMError
@@ -37,26 +37,38 @@ def let_through(error: Exception, ends_run: EndsRun | None) -> None:
         raise EndsRunError(error)
 
 
-@contextmanager
-def boundary(argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> Generator[None]:
+class boundary:  # noqa: N801 - it is used like a function
     """Around code that the user passed as an argument: what it raises ends the run as a RunError that names it.
 
-    `known`: what runs within it raises these too, which say for themselves what is wrong.
+    A class: from Python 3.12 on, the frames of a generator's `with` hold what is raised in it, and its traceback them.
     """
-    try:
-        yield
-    except known:
-        raise
-    except CarriedInterruptError as carried:
-        raise EndsRunError(carried.let_go()) from None
-    except Exception as error:
-        raise RunError(f"{argument}: it raised {error_words(error)}") from error
+
+    __slots__ = ("_argument", "_known")
+
+    def __init__(self, argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> None:
+        """`known`: what runs within it raises these too, which say for themselves what is wrong."""
+        self._argument, self._known = argument, known
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not isinstance(error, Exception) or isinstance(error, self._known):
+            return
+        if isinstance(error, CarriedInterruptError):
+            raise EndsRunError(error.let_go()) from None
+        raise RunError(f"{self._argument}: it raised {error_words(error)}") from error
 
 
-@contextmanager
-def delivering_ends() -> Generator[None]:
+class delivering_ends:  # noqa: N801 - the same
     """Around what is done outside of any run: raises what was to end one as it is."""
-    try:
-        yield
-    except EndsRunError as ended:
-        raise ended.let_go() from None
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        del at  # it holds the frame that raised it
+        if isinstance(error, EndsRunError):
+            raise error.let_go() from None

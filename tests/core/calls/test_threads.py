@@ -3,10 +3,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
+import anyio
 import pytest
 
 from rlm_integrations.core.calls.threads import RunThreads
@@ -166,6 +169,74 @@ async def test_a_call_that_is_given_up_as_its_result_comes_is_given_up(
     with pytest.raises(asyncio.CancelledError):
         await call
     assert (await threads.run(threading.current_thread)).name == "rlm-test-1"
+
+
+async def test_who_gives_a_call_up_is_told_why(threads: RunThreads) -> None:
+    released = threading.Event()
+    call = asyncio.create_task(threads.run(released.wait, 20))
+    await asyncio.sleep(0)
+    call.cancel("enough")
+    with pytest.raises(asyncio.CancelledError, match=r"^enough$"):
+        await call
+    released.set()
+
+
+async def test_a_scope_of_anyio_knows_a_call_that_it_gave_up_for_its_own(threads: RunThreads) -> None:
+    released = threading.Event()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await threads.run(released.wait, 20)
+    assert scope.cancelled_caught
+    released.set()
+
+
+class RefersError(Exception):
+    pass
+
+
+@pytest.mark.usefixtures("collects_nothing")
+async def test_what_a_task_raises_after_a_call_is_not_kept(threads: RunThreads) -> None:
+    raised: list[weakref.ref[RefersError]] = []
+
+    async def fails() -> None:
+        await threads.run(threading.current_thread)
+        error = RefersError()
+        raised.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    with suppress(RefersError):
+        await asyncio.create_task(fails())
+    await asyncio.sleep(0)
+    assert raised[0]() is None
+
+
+def fails_late(begun: threading.Event, released: threading.Event, raised: list[weakref.ref[RefersError]]) -> None:
+    begun.set()
+    released.wait(20)
+    error = RefersError()
+    raised.append(weakref.ref(error))
+    try:
+        raise error
+    finally:
+        del error
+
+
+@pytest.mark.usefixtures("collects_nothing")
+async def test_what_a_call_raises_that_was_given_up_is_not_kept(
+    threads: RunThreads, until: Callable[[Callable[[], bool]], Awaitable[None]]
+) -> None:
+    begun, released = threading.Event(), threading.Event()
+    raised: list[weakref.ref[RefersError]] = []
+    call = asyncio.create_task(threads.run(fails_late, begun, released, raised))
+    assert await threads.run(begun.wait, 20)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    released.set()
+    await until(lambda: bool(raised) and raised[0]() is None)
 
 
 async def test_a_call_that_was_given_up_keeps_its_thread_and_nothing_else() -> None:

@@ -83,6 +83,17 @@ def test_no_tool_takes_the_place_of_what_all_code_finds_in_python(name: str) -> 
         read_tools([tool])
 
 
+def test_a_tool_may_have_a_name_that_only_a_notebook_or_a_shell_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def display() -> None:
+        """Shows a page."""
+
+    def license() -> None:
+        """Finds the licence of a work."""
+
+    monkeypatch.setattr("builtins.display", lambda: None, raising=False)
+    assert list(read_tools([display, license])) == ["display", "license"]
+
+
 @pytest.mark.parametrize("name", ["class", "await", "None"])
 def test_a_tool_that_no_code_could_call_is_refused(name: str) -> None:
     def tool() -> None:

@@ -206,7 +206,16 @@ class Opaque:
     pass
 
 
-@pytest.mark.parametrize("answer_type", [Opaque, Callable[[int], int], {"type": "object"}, "NoSuchName"])
+class Unruly:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    "answer_type",
+    [Opaque, Callable[[int], int], {"type": "object"}, {}, {"title": "A"}, "NoSuchName", "", "list[", Unruly],
+)
 def test_a_type_without_a_schema_is_refused(answer_type: Any) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         AnswerType(answer_type)

@@ -6,7 +6,6 @@ A server that idles, or that has told Python to collect no garbage, would keep t
 from __future__ import annotations
 
 import asyncio
-import gc
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from rlm_integrations import (
     Message,
     RLMEngine,
     RLMError,
+    RunFailed,
     SubCallEnded,
     Twice,
 )
@@ -63,6 +63,16 @@ async def _give_up(corpus: Corpus) -> None:
 async def _stream(corpus: Corpus) -> None:
     async for _ in RLMEngine(ANSWERS, sub_llm=SUB).astream("Which?", corpus):
         pass
+
+
+async def _leave_a_stream(corpus: Corpus) -> None:
+    """When the run has failed, and nobody has asked yet by what."""
+    stream = RLMEngine(ScriptedModel(always=_fails)).astream("Which?", corpus)
+    async for event in stream:
+        if isinstance(event, RunFailed):
+            await asyncio.sleep(0)
+            break
+    await stream.aclose()
 
 
 def _fail_at(event: Event) -> None:
@@ -112,14 +122,6 @@ ENDS = {
 }
 
 
-@pytest.fixture
-def collects_nothing():
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
 @pytest.mark.usefixtures("collects_nothing")
 @pytest.mark.parametrize(
     "run",
@@ -134,6 +136,7 @@ def collects_nothing():
         ),
         pytest.param(_stream, id="streamed"),
         pytest.param(_fail, id="failed"),
+        pytest.param(_leave_a_stream, id="stream that is left"),
         pytest.param(_meet_a_limit, id="met a limit"),
         pytest.param(_tell_a_broken_handler, id="broken handler"),
         pytest.param(_give_up, id="given up"),
