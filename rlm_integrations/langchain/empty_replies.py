@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.calls.reply_fields import calls_in, finish_of
 from rlm_integrations.core.errors import RLMError
 
@@ -15,14 +16,13 @@ _READERS = "langchain_core.language_models"
 """Where the framework takes the message out of what a server sent."""
 
 
-@contextmanager
-def empty_replies_named() -> Generator[None]:
+def empty_replies_named() -> AbstractContextManager[None]:
     """Raises RLMError where the framework found no message in what the server sent, which it does not say."""
-    try:
-        yield
-    except (IndexError, ValueError) as error:
-        if not _found_no_message(error):
-            raise
+    return raising_instead(_name)
+
+
+def _name(error: BaseException) -> None:
+    if isinstance(error, IndexError | ValueError) and _found_no_message(error):
         raise RLMError(
             f"the server sent no reply: its chat completion has no choices ({type(error).__name__}: {error}); "
             "check that the server knows the model and takes the request, and the base URL, which usually ends in /v1"

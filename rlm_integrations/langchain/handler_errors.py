@@ -6,9 +6,9 @@ which has not failed.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.trace.ends_run import EndsRunError
 from rlm_integrations.langchain.graph_node import is_graph_signal
 
@@ -42,14 +42,11 @@ def came_from_handler(error: Exception) -> bool:
     return False
 
 
-@contextmanager
-def handlers_end_run() -> Generator[None]:
+def handlers_end_run() -> AbstractContextManager[None]:
     """Around what calls handlers: raises EndsRunError with what they raise."""
-    try:
-        yield
-    except EndsRunError:
-        raise
-    except Exception as error:
-        if came_from_handler(error):
-            raise EndsRunError(error) from error
-        raise
+    return raising_instead(_end_run)
+
+
+def _end_run(error: BaseException) -> None:
+    if isinstance(error, Exception) and not isinstance(error, EndsRunError) and came_from_handler(error):
+        raise EndsRunError(error) from error

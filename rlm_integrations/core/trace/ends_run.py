@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from rlm_integrations.core.calls.foreign_code import CarriedInterruptError
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
@@ -37,26 +38,28 @@ def let_through(error: Exception, ends_run: EndsRun | None) -> None:
         raise EndsRunError(error)
 
 
-@contextmanager
-def boundary(argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> Generator[None]:
+def boundary(argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> AbstractContextManager[None]:
     """Around code that the user passed as an argument: what it raises ends the run as a RunError that names it.
 
     `known`: what runs within it raises these too, which say for themselves what is wrong.
     """
-    try:
-        yield
-    except known:
-        raise
-    except CarriedInterruptError as carried:
-        raise EndsRunError(carried.let_go()) from None
-    except Exception as error:
-        raise RunError(f"{argument}: it raised {error_words(error)}") from error
+
+    def named(error: BaseException) -> None:
+        if isinstance(error, known):
+            return
+        if isinstance(error, CarriedInterruptError):
+            raise EndsRunError(error.let_go()) from None
+        if isinstance(error, Exception):
+            raise RunError(f"{argument}: it raised {error_words(error)}") from error
+
+    return raising_instead(named)
 
 
-@contextmanager
-def delivering_ends() -> Generator[None]:
+def delivering_ends() -> AbstractContextManager[None]:
     """Around what is done outside of any run: raises what was to end one as it is."""
-    try:
-        yield
-    except EndsRunError as ended:
-        raise ended.let_go() from None
+    return raising_instead(_deliver)
+
+
+def _deliver(error: BaseException) -> None:
+    if isinstance(error, EndsRunError):
+        raise error.let_go() from None
