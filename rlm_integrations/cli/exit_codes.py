@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import signal
 import traceback
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 
 import typer
 
 from rlm_integrations.cli.answer_output import json_text
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, end_words
 from rlm_integrations.cli.shell_words import in_shell_words
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.terminal.streams import ReaderGoneError, say, stdout_encoding, write_out
@@ -21,20 +21,19 @@ WRONG_ARGUMENTS = 2
 LIMIT_MET = 3
 
 
-@contextmanager
-def exit_codes(*, as_json: bool = False) -> Generator[None]:
+def exit_codes(*, as_json: bool = False) -> AbstractContextManager[None]:
     """2 for wrong arguments and missing extras, 1 for other errors, 130 for Ctrl-C. None of them is a traceback.
 
     Without a word, 1 where nobody reads stdout any more. With `as_json`, stdout gets {"error": ...}, too.
     """
-    try:
-        yield
-    except (typer.Exit, typer.Abort):
-        raise
-    except Exception as error:
-        raise _end_of(error, as_json) from None
-    except KeyboardInterrupt:
-        raise ended_by(signal.SIGINT, as_json=as_json) from None
+
+    def end(error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            raise ended_by(signal.SIGINT, as_json=as_json) from None
+        if isinstance(error, Exception) and not isinstance(error, typer.Exit | typer.Abort):
+            raise _end_of(error, as_json) from None
+
+    return raising_instead(end)
 
 
 def _end_of(error: Exception, as_json: bool) -> typer.Exit:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.calls.reply_fields import calls_in, finish_of
 from rlm_integrations.core.errors import RLMError
 
@@ -15,22 +16,17 @@ _READERS = "langchain_core.language_models"
 """Where the framework takes the message out of what a server sent."""
 
 
-class empty_replies_named:  # noqa: N801 - it is used like a function
-    """Raises RLMError where the framework found no message in what the server sent, which it does not say.
+def empty_replies_named() -> AbstractContextManager[None]:
+    """Raises RLMError where the framework found no message in what the server sent, which it does not say."""
+    return raising_instead(_name)
 
-    A class, as `boundary` is.
-    """
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if isinstance(error, (IndexError, ValueError)) and _found_no_message(error):
-            raise RLMError(
-                f"the server sent no reply: its chat completion has no choices ({type(error).__name__}: {error}); "
-                "check that the server knows the model and takes the request, and the base URL, which usually ends in "
-                "/v1"
-            ) from error
+def _name(error: BaseException) -> None:
+    if isinstance(error, IndexError | ValueError) and _found_no_message(error):
+        raise RLMError(
+            f"the server sent no reply: its chat completion has no choices ({type(error).__name__}: {error}); "
+            "check that the server knows the model and takes the request, and the base URL, which usually ends in /v1"
+        ) from error
 
 
 def _found_no_message(error: IndexError | ValueError) -> bool:

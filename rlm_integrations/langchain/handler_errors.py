@@ -6,8 +6,9 @@ which has not failed.
 
 from __future__ import annotations
 
-from types import TracebackType
+from contextlib import AbstractContextManager
 
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.trace.ends_run import EndsRunError
 from rlm_integrations.langchain.graph_node import is_graph_signal
 
@@ -41,15 +42,11 @@ def came_from_handler(error: Exception) -> bool:
     return False
 
 
-class handlers_end_run:  # noqa: N801 - it is used like a function
-    """Around what calls handlers: raises EndsRunError with what they raise.
+def handlers_end_run() -> AbstractContextManager[None]:
+    """Around what calls handlers: raises EndsRunError with what they raise."""
+    return raising_instead(_end_run)
 
-    A class, as `boundary` is.
-    """
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if isinstance(error, Exception) and not isinstance(error, EndsRunError) and came_from_handler(error):
-            raise EndsRunError(error) from error
+def _end_run(error: BaseException) -> None:
+    if isinstance(error, Exception) and not isinstance(error, EndsRunError) and came_from_handler(error):
+        raise EndsRunError(error) from error

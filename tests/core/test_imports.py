@@ -124,14 +124,16 @@ def test_what_is_loaded_on_use_is_there_as_any_name() -> None:
 
 
 def test_a_query_engine_loads_no_other_framework() -> None:
-    code = """
-from llama_index.core import Document
+    framework = "from llama_index.core import Document"
+    code = f"""
+{framework}
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.testing.llama_index import ScriptedLLM
 engine = RLMQueryEngine.from_documents([Document(text="Of pets.")], llm=ScriptedLLM(["FINAL('a cat')"]))
 assert str(engine.query("Which?")) == "a cat"
 """
-    assert not loaded_after(code) & {"langchain_core", "langchain", "openai", "typer", "rich"}
+    loaded = loaded_after(code) - loaded_after(framework)  # some versions of it load rich
+    assert not loaded & {"langchain_core", "langchain", "openai", "typer", "rich"}
 
 
 def test_reading_a_folder_loads_no_parser_of_foreign_formats(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
 from rlm_integrations import Completion, Message, RLMEngine, Usage
 from rlm_integrations.core.trace.events import Event, HostCallEnded, HostCallStarted, SubCallContinued, SubCallEnded
@@ -52,6 +54,21 @@ def test_the_model_is_told_of_a_function_by_its_signature_and_docstring() -> Non
     assert (spec.name, spec.description) == ("find", "Finds plots.\n\nOnly those that are let.")
     assert spec.parameters["required"] == ["city", "before"]
     assert spec.parameters["properties"]["before"] == {"title": "Before", "type": "string", "format": "date"}
+
+
+def test_the_names_in_a_methods_annotations_are_those_of_its_module() -> None:
+    class Plots:
+        def let(self, before: date, at_most: Annotated[int, Field(description="Pounds.")] = 9) -> str:
+            """Finds plots."""
+            return f"{before.year} {at_most}"
+
+    result, sub = run([calling(("let", {"before": "2021-05-01"})), saying("done")], [Plots().let])
+    assert result.answer == "done"
+    assert sub.requests[1][-1].content == "2021 9"
+    assert sub.offered[0][0].parameters["properties"] == {
+        "before": {"title": "Before", "type": "string", "format": "date"},
+        "at_most": {"title": "At Most", "type": "integer", "description": "Pounds.", "default": 9},
+    }
 
 
 def test_the_root_is_told_of_them_in_a_line_each_and_only_where_there_are_some() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any, TypeVar
 
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.wording import error_words
 
 T = TypeVar("T")
@@ -64,18 +64,12 @@ class CarriedInterruptError(Exception):
 
 def carrying_interrupts() -> AbstractContextManager[None]:
     """Within a task: what would end the loop leaves it as CarriedInterruptError."""
-    return _Carrying()
+    return raising_instead(_carry)
 
 
-class _Carrying:
-    """A class: the frames of a generator's `with` would hold the interrupt, and its traceback them."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            raise CarriedInterruptError(error) from error
+def _carry(error: BaseException) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        raise CarriedInterruptError(error) from error
 
 
 async def carrying(awaitable: Awaitable[T]) -> T:
@@ -86,19 +80,12 @@ async def carrying(awaitable: Awaitable[T]) -> T:
 
 def delivering_interrupts() -> AbstractContextManager[None]:
     """Around a wait for such tasks: raises the KeyboardInterrupt that one of them ended with."""
-    return _Delivering()
+    return raising_instead(_deliver)
 
 
-class _Delivering:
-    """A class for the same reason."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        del at  # it holds the frame that carried the interrupt
-        if isinstance(error, CarriedInterruptError):
-            raise error.let_go() from None
+def _deliver(error: BaseException) -> None:
+    if isinstance(error, CarriedInterruptError):
+        raise error.let_go() from None
 
 
 def _running_task() -> asyncio.Task[Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 from pydantic import TypeAdapter, validate_call
 
@@ -79,7 +79,7 @@ def sub_tool_of(function: object, place: int) -> SubTool:
         by_place = [each.name for each in inspect.signature(function).parameters.values() if each.kind in _BY_PLACE]
         if by_place:
             raise TypeError(f"{by_place[0]!r} can be passed by place alone")
-        schema = TypeAdapter[Any](cast(Any, function)).json_schema()
+        schema = TypeAdapter[Any](cast(Any, _stand_in(function))).json_schema()
         checked = validate_call(function)
     except Exception as error:  # names that are not there, types that have no schema
         raise InvalidArgumentError(
@@ -88,6 +88,19 @@ def sub_tool_of(function: object, place: int) -> SubTool:
         ) from error
     description = inspect.getdoc(function) or "A function of the user."
     return SubTool(ToolSpec(tool_name(name), description, schema), _named(checked, function))
+
+
+def _stand_in(function: Callable[..., Any]) -> Callable[..., None]:
+    """A function of the same parameters, whose annotations are types. Where a method's are names, a TypeAdapter looks
+    for them where it is made, not where the method is; older versions of pydantic do so for every function.
+    """
+
+    def stand_in() -> None:
+        """Is never called."""
+
+    stand_in.__annotations__ = get_type_hints(function, include_extras=True)
+    vars(stand_in)["__signature__"] = inspect.signature(function)
+    return stand_in
 
 
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 from urllib.parse import quote
 
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import keeps_contents
 from rlm_integrations.core.journal.file import check_kind, entries_of
@@ -120,11 +121,11 @@ class JournalReader:
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(f"file:{quote(self._path)}?mode={mode}", uri=True, timeout=_BUSY_S, isolation_level=None)
 
-    @contextlib.contextmanager
-    def _words_for_errors(self) -> Generator[None]:
-        try:
-            yield
-        except (sqlite3.Error, TypeError, ValueError) as error:
+    def _words_for_errors(self) -> contextlib.AbstractContextManager[None]:
+        return raising_instead(self._say)
+
+    def _say(self, error: BaseException) -> None:
+        if isinstance(error, sqlite3.Error | TypeError | ValueError):
             raise InvalidArgumentError(
                 f"journal: {self._path!r} cannot be read ({error}); name another file"
             ) from error

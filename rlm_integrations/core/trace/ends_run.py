@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
+from contextlib import AbstractContextManager
 
 from rlm_integrations.core.calls.foreign_code import CarriedInterruptError
+from rlm_integrations.core.calls.raised_instead import raising_instead
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
@@ -37,38 +38,28 @@ def let_through(error: Exception, ends_run: EndsRun | None) -> None:
         raise EndsRunError(error)
 
 
-class boundary:  # noqa: N801 - it is used like a function
+def boundary(argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> AbstractContextManager[None]:
     """Around code that the user passed as an argument: what it raises ends the run as a RunError that names it.
 
-    A class: from Python 3.12 on, the frames of a generator's `with` hold what is raised in it, and its traceback them.
+    `known`: what runs within it raises these too, which say for themselves what is wrong.
     """
 
-    __slots__ = ("_argument", "_known")
-
-    def __init__(self, argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> None:
-        """`known`: what runs within it raises these too, which say for themselves what is wrong."""
-        self._argument, self._known = argument, known
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if not isinstance(error, Exception) or isinstance(error, self._known):
+    def named(error: BaseException) -> None:
+        if isinstance(error, known):
             return
         if isinstance(error, CarriedInterruptError):
             raise EndsRunError(error.let_go()) from None
-        raise RunError(f"{self._argument}: it raised {error_words(error)}") from error
+        if isinstance(error, Exception):
+            raise RunError(f"{argument}: it raised {error_words(error)}") from error
+
+    return raising_instead(named)
 
 
-class delivering_ends:  # noqa: N801 - the same
+def delivering_ends() -> AbstractContextManager[None]:
     """Around what is done outside of any run: raises what was to end one as it is."""
+    return raising_instead(_deliver)
 
-    __slots__ = ()
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        del at  # it holds the frame that raised it
-        if isinstance(error, EndsRunError):
-            raise error.let_go() from None
+def _deliver(error: BaseException) -> None:
+    if isinstance(error, EndsRunError):
+        raise error.let_go() from None

@@ -7,11 +7,14 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from langchain_core.exceptions import ContextOverflowError
+from langchain_core import exceptions
 
 from rlm_integrations import RLMEngine
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.testing import ScriptedModel
+
+# Older versions of LangChain have none.
+ContextOverflowError = getattr(exceptions, "ContextOverflowError", type("ContextOverflowError", (Exception,), {}))
 
 OVERFLOWS = [
     "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",

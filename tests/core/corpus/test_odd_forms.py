@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import chromadb
 import numpy
 import pandas
 import pytest
-from chromadb.config import Settings
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.messages import HumanMessage
@@ -131,7 +129,8 @@ def test_what_is_no_corpus_is_refused_with_what_to_pass(
 
 
 def test_what_a_collection_of_chroma_gives_is_refused_with_what_makes_documents_of_it() -> None:
-    client = chromadb.EphemeralClient(Settings(anonymized_telemetry=False))
+    chromadb = pytest.importorskip("chromadb")
+    client = chromadb.EphemeralClient(chromadb.config.Settings(anonymized_telemetry=False))
     collection = client.create_collection("letters")
     try:
         collection.add(ids=["1", "2"], documents=["one", "two"], embeddings=[[1.0, 0.0], [0.0, 1.0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Paid:
 
     def __init__(self, *codes: str, ends_at: int = -1) -> None:
         self.asked: list[str] = []
+        self.counting = threading.Lock()
         self.tools: list[str] = []
         self.ends_at = ends_at
         self.codes = codes
@@ -64,8 +66,9 @@ class Paid:
 
     def sub(self, messages: Sequence[Message]) -> str:
         prompt = messages[-1].content
-        self.asked.append(prompt)
-        return f"{prompt} {self.asked.count(prompt)}"
+        with self.counting:
+            self.asked.append(prompt)
+            return f"{prompt} {self.asked.count(prompt)}"
 
     def charge_tool(self, amount: int) -> int:
         """Charges."""
@@ -139,7 +142,10 @@ async def test_another_question_or_context_is_another_run(path: Path) -> None:
 
 
 def test_sync_runs_have_it_too(path: Path) -> None:
-    paid = Paid(*CODES)
+    """Their models are asked in threads, in any order where it is at once."""
+    paid = Paid(
+        *(code.replace("llm_query_batched(['vote'] * 5)", "sorted(llm_query_batched(['vote'] * 5))") for code in CODES)
+    )
     first = paid.engine(path).run("?", TEXTS)
     second = paid.engine(path).run("?", TEXTS)
     assert first.answer == second.answer == ANSWER
