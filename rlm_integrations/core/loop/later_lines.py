@@ -22,16 +22,21 @@ _LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """What stands before a value that is the last word on it: "correction" in many languages."""
-_NO_OTHER = (
-    r"(?!(?:of|in|on|at|from|since|until|by|as|out|page|pages|line|lines|row|section|clause|entry|item|chapter|part|step"
-    r"|note|see|version|about)\b)"
+_PLACES = (
+    r"(?:page|pages|line|lines|row|section|clause|entry|item|chapter|part|step|table|figure|year|note|version|FY|Q[1-4]"
+    r"|Seite|Zeile|Abschnitt|Jahr|página|ligne|année|año)\b"
 )
+_NO_OTHER = (
+    rf"(?!{_PLACES}|[^\W\d_]{{1,20}}+ {_PLACES}|(?:of|in|on|at|from|since|until|by|as|out|see|about|up|down|over|under"
+    r"|than|versus|compared|previously|formerly)\b)"
+)
+"""A number behind these says where the value stands, or what it is compared to."""
 _FEW_WORDS = re.compile(
     rf"{_NO_OTHER}(?>(?:(?>(?:[^\W\d_]|['’-]){{1,20}}),?+ ){{1,3}})(?P<value>[^\s:：|][^:：\n]*+)"
     r"|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}) ?+(?P<number>[-+−]?+\d[\d.,]*+)",
     re.IGNORECASE,
 )
-"""Words that only lead up to a value, in whatever language: "no, 41", "eher 41". Some say where it stands."""
+"""Words that only lead up to a value, in whatever language: "no, 41", "eher 41"."""
 _HEDGED = re.compile(
     rf"{_NO_OTHER}(?>(?:(?=[^\W\dA-Z_])(?>(?:[^\W\d_]|['’-]){{1,20}}) ){{1,2}})(?P<value>[-+−]?+\d[\d.,'’]*+)"
     r"|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}) ?+(?P<number>[-+−]?+\d[\d.,]*+)"
@@ -71,16 +76,16 @@ def named_below(text: str) -> list[tuple[str, bool]]:
     return named if len(named) <= 2 * _MOST else named[:_MOST] + named[-_MOST:]
 
 
-def hinted_below(text: str, *, is_number: bool) -> list[str]:
+def hinted_below(text: str, *, has_figures: bool) -> list[str]:
     """What else the lines may name, where nothing says that it is meant: by their form alone, in whatever language.
 
-    `is_number`: whether the value is one. A label may be that of another number.
+    `has_figures`: whether the value is a number or a date. A label may be that of another.
     """
     lines = [_BULLET.sub("", line, count=1).strip(_ENDS) for line in text.splitlines() if len(line) <= _LINE_CHARS]
     lines = [line for line in lines if line]
     if len(lines) > 2 * _MOST:
         lines = lines[:_MOST] + lines[-_MOST:]
-    return [each for line in lines for each in _hinted_in(line, is_number)]
+    return [each for line in lines for each in _hinted_in(line, has_figures)]
 
 
 def hedged(piece: str) -> str | None:
@@ -88,11 +93,11 @@ def hedged(piece: str) -> str | None:
     return _value_of(_HEDGED.fullmatch(piece.strip()))
 
 
-def _hinted_in(line: str, is_number: bool) -> Iterator[str]:
+def _hinted_in(line: str, has_figures: bool) -> Iterator[str]:
     aside = _ASIDE.fullmatch(line)
     pieces = [line] if aside is None else [line, aside["rest"]]
     found = [_FEW_WORDS.fullmatch(piece) for piece in pieces]
-    found.append(_SENTENCE.fullmatch(line) if is_number else _LABELLED.fullmatch(line))
+    found.append(_SENTENCE.fullmatch(line) if has_figures else _LABELLED.fullmatch(line))
     yield from filter(None, (*pieces, *map(_value_of, found)))
     if _TURN.match(line):
         yield line.rpartition(" ")[2]

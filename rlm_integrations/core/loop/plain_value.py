@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from math import isclose
 from typing import NamedTuple
 
 from rlm_integrations.core.loop.later_lines import hedged, hinted_below, named_below, takes_back
@@ -169,7 +170,7 @@ def value_among(text: str, read: Callable[[str], tuple[object] | None]) -> Found
     line, _, below = text.partition("\n")
     for head in dict.fromkeys((text, first_paragraph(text), line)):
         if (found := read(head)) is not None:
-            others = [*_strictly_below(text[len(head) :]), *_hinted(text[len(head) :], found)]
+            others = [*_strictly_below(text[len(head) :]), *_hinted(text[len(head) :], found, read)]
             return Found(found[0], not takes_back(text) and not _names_another(found, others, read))
     for words, why in _splits(line, read):
         if (found := read(words)) is not None:
@@ -177,7 +178,7 @@ def value_among(text: str, read: Callable[[str], tuple[object] | None]) -> Found
                 *_in_explanation(why, found),
                 *(each for each, _ in named_below(below)),
                 *_loosely_below(below, read),
-                *_hinted(below, found),
+                *_hinted(below, found, read),
             ]
             sure = not _wavers(why, found) and not takes_back(text) and not _names_another(found, others, read)
             return Found(found[0], sure)
@@ -264,9 +265,13 @@ def _loosely_below(below: str, read: Callable[[str], tuple[object] | None]) -> I
     yield from (words for named, _ in named_below(below) for words, _ in _splits(named, read))
 
 
-def _hinted(below: str, found: tuple[object]) -> list[str]:
-    is_number = hasattr(found[0], "as_integer_ratio") and not isinstance(found[0], bool)
-    return hinted_below(below, is_number=is_number)
+def _hinted(below: str, found: tuple[object], read: Callable[[str], tuple[object] | None]) -> list[str]:
+    """What lines below hint at, unless those are the parts that the value is the sum of."""
+    hints = hinted_below(below, has_figures=str(found[0]).lstrip("-")[:1].isdigit())
+    values = [value[0] for value in map(read, dict.fromkeys(hints)) if value is not None and value != found]
+    parts = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    whole = len(parts) == len(values) > 1 and isinstance(found[0], int | float) and isclose(sum(parts), found[0])
+    return [] if whole else hints
 
 
 def _some_words(text: str) -> Iterator[str]:
