@@ -153,7 +153,7 @@ def _runs_on(reply: str, match: re.Match[str], after: re.Match[str] | None) -> b
     if after is None:
         return False
     words, between = reply[match.end() : after.start()].rstrip(" \t*_`"), after["before"]
-    if "\n" in words + between or words.endswith(".") or set(";|") & set(between):
+    if "\n" in words + between or words.endswith(".") or set(";|,") & set(between):
         return False
     return _WORD.search(words) is not None
 
