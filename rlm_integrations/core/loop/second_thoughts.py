@@ -6,7 +6,7 @@ SECOND_THOUGHTS = (
     r"(?:wait|hold on)\b(?=[,.:!…—–-]|$| (?:I|that|this|no)\b)",
     # "wait" in other languages: not any word before a comma, for most lead up to more of an answer
     r"(?:moment(?>(?: mal)?)|halt|warte|attend(?:s|ez)|un instant|un momento|esper[ae]|aspett[ai]|wacht|vänta|стоп"
-    r"|подожди(?>(?:те)?))\b(?=[,.:!…—–-]|$)|(?:等等|等一下|慢着|(?>(?:ちょっと)?)待って)(?=[,.:!…，。：！、]|$)",
+    r"|подожди(?>(?:те)?))\b(?=[,.!…—–])|(?:等等|等一下|慢着|(?>(?:ちょっと)?)待って)(?=[,.!…，。！、])",
     r"actually,?+ (?:no\b|wait\b|I (?:need|must|should|have to|was wrong|mis)"
     r"|(?:that|this|it)(?:['’]s| is| was) (?:wrong|not\b|incorrect|only the))",
     r"oops\b",

@@ -145,7 +145,7 @@ def test_a_call_to_wait_below_a_final_takes_it_back_in_many_languages(below: str
         *("Das ist die Antwort.", "C'est tout.", "以上です。", "Therefore, it is 42.", "Note, it is exact.", "Gern!"),
         *("Together, these make 42.", "Berlin, the capital, has most.", "Again, it is exact.", "Good, it is set."),
         *("Also: 40, und dazu 2.", "Donc, il y en a 42.", "Además, hay 2 más.", "因此，总数是42。", "つまり、42です。"),
-        *("Следовательно, их 42.", "Merci, et bonne journée.", "Correct... both tables say so."),
+        *("Следовательно, их 42.", "Merci, et bonne journée.", "Correct... both tables say so.", "Moment: 3 Nm."),
     ],
 )
 def test_a_sentence_below_a_final_does_not(below: str) -> None:
