@@ -83,6 +83,9 @@ def test_what_is_set_has_to_fit() -> None:
     typed, reply = rules(misfit=wants_json, typed=True), POINTS[0]
     _, action = on_reply(typed, state(draft="two", codeless=1), reply, OPEN)
     assert "does not fit the schema" in last_message(action)
+    assert NOT_READY not in last_message(action)
+    _, action = on_reply(typed, state(draft="two"), " ", OPEN)
+    assert NOT_READY not in last_message(action)
     _, action = on_reply(typed, state(draft="2", draft_is_json=True, codeless=1), reply, OPEN)
     assert action == Finish("2", "plain_reply", is_json=True)
 
