@@ -139,6 +139,8 @@ PLAIN: list[tuple[Any, str, Any]] = [
     (date, "2024-05-01\n\nDer Vertrag wurde an diesem Tag unterzeichnet.", date(2024, 5, 1)),
     (date, "2024-05-01\n\nEffective: 2024-06-01", date(2024, 5, 1)),
     (list[str], '["a", "b"] in 2 places', ["a", "b"]),
+    (list[str], '["a", "b"] Die 2 Namen stehen in Zeile 3.', ["a", "b"]),
+    (list[int], "[3, 4] Pages 3 and 4 have it.", [3, 4]),
     (list[str], '["a", "b"]\n\nBeide stehen in Zeile 3.', ["a", "b"]),
     (list[str], '["a", "b"] are the names.', ["a", "b"]),
     (list[str], '["a", # line 3\n"b", # line 4\n]', ["a", "b"]),
