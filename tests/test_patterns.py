@@ -37,7 +37,7 @@ NOT_POSSESSIVE = {
 
 
 NOT_SCANNED_FAR = {
-    "rlm_integrations.core.calls.thoughts._STOP_TOKENS": "over the last 200 characters of a text",
+    "rlm_integrations.core.calls.own_turn._STOP_TOKENS": "over the last 200 characters of a text",
     "rlm_integrations.core.loop.near_json._TOKEN": "reading ends at the first comment or string that nothing ends",
 }
 AT_A_PLACE = {"match", "fullmatch"}

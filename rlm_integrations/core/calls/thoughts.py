@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from rlm_integrations.core.calls.endings import MOST_READ_CHARS
 from rlm_integrations.core.calls.fenced_thoughts import has_fenced_thoughts, without_fenced_thoughts
+from rlm_integrations.core.calls.own_turn import own_turn
 from rlm_integrations.core.calls.reply_fields import call_text
 from rlm_integrations.core.language_model import ToolCall
 
@@ -74,21 +75,6 @@ _FRAMED_ANSWER = re.compile(
 """The same where no thoughts stand above them."""
 _FRAMED = (("<answer>", "</answer>"), ("<response>", "</response>"))
 """What models put around the reply that follows their thoughts."""
-_STOP_TOKEN = (
-    r"(?:<\|(?:im_end|eot_id|eom_id|eot|eos|endoftext|end_of_text|end_of_turn|end_of_turn_token|end|return|role_end"
-    r"|header_end|user|observation)\|>|<end_of_turn>|<turn\|>|<eos>|</s>|<｜end▁of▁sentence｜>|<｜User｜>|\[/INST\])"
-)
-_STOP_TOKENS = re.compile(rf"(?>(?:\s*+{_STOP_TOKEN})+)\s*+\Z", re.IGNORECASE)
-_NEXT_TURN = re.compile(
-    rf"<｜User｜>|{_STOP_TOKEN}\s*+(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|turn>|<\|user\|>|<\|system\|>|\[INST\]"
-    r"|<｜User｜>)"
-)
-"""Where a server missed the end of the turn, and the model went on with an invented one."""
-_HEAD = re.compile(
-    r"\s*+(?:(?:<s>|<bos>)(?=\s*+[^\s<])|(?>(?:<s>|<bos>)?)(?:<\|im_start\|>assistant"
-    r"|<\|start_header_id\|>assistant<\|end_header_id\|>|<start_of_turn>model|<\|turn>model|<\|assistant\|>))\s*+"
-)
-_LAST_CHARS = 200
 _SIGNS = (
     *("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "commentary", "my response:"),
     *("done thinking.", "[/INST]", "&lt;"),
@@ -104,7 +90,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
     """
     if len(text) > MOST_READ_CHARS or not (any(map(text.__contains__, _SIGNS)) or has_fenced_thoughts(text)):
         return text, ""
-    text = _own_turn(text)
+    text = own_turn(text)
     if text.lstrip().startswith(("<|channel|>", "<|start|>")) or "<|channel|>analysis" in text:
         said, thoughts = _channels(text)
         return "\n".join(map(str.strip, said)).strip(), _joined(thoughts)
@@ -129,20 +115,6 @@ def _unframed(reply: str) -> str:
 
 def _joined(thoughts: list[str]) -> str:
     return "\n\n".join(filter(None, map(str.strip, thoughts)))
-
-
-def _own_turn(text: str) -> str:
-    """The text without the tokens of a chat template around it, and without turns that were made up behind it."""
-    if head := _HEAD.match(text):
-        text = text[head.end() :]
-    at, fences = 0, 0
-    for turn in _NEXT_TURN.finditer(text):
-        fences += text.count("```", at, turn.start())
-        at = turn.start()
-        if fences % 2 == 0:
-            return text[:at]
-    stop = _STOP_TOKENS.search(text, max(0, len(text) - _LAST_CHARS))
-    return text if stop is None else text[: stop.start()]
 
 
 def _bare(text: str) -> tuple[list[str], list[str]] | None:

@@ -24,6 +24,7 @@ _MARKED = re.compile(
 for else it is the sign of a number. Where that touches the mark itself, nobody knows which it is."""
 _ANY_MARK = re.compile(rf"(?<!\d)(?={MARK})")
 """Also those that overlap."""
+_SENTENCE_ENDS, _BETWEEN_ITEMS = (".", "!", "?", "。", "！", "？"), ";,|•\t"
 _NUMBERED = re.compile(r"[*_]{0,2}+[\[(]?+(?P<number>\d{1,16}+)[\])}.:][\]*_:]{0,4}+\s++(?P<words>\S.*+)")
 _FENCE_LINE = re.compile(r"^[ \t]*+```[^\n`]*+$\n?+", re.MULTILINE)
 _WORD = re.compile(r"\w")
@@ -153,7 +154,7 @@ def _runs_on(reply: str, match: re.Match[str], after: re.Match[str] | None) -> b
     if after is None:
         return False
     words, between = reply[match.end() : after.start()].rstrip(" \t*_`"), after["before"]
-    if "\n" in words + between or words.endswith(".") or set(";|") & set(between):
+    if "\n" in words + between or words.endswith(_SENTENCE_ENDS) or set(_BETWEEN_ITEMS) & set(between):
         return False
     return _WORD.search(words) is not None
 

@@ -262,7 +262,8 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     if state.empty > 1:
         return state, Fail(said_nothing(state.unfinished), draft=state.draft)
     last = limit_met(rules, state, budget) is not None
-    if state.draft.strip() and not last:
+    draft = state.draft.strip()
+    if draft and not last and rules.misfit(draft, state.draft_is_json) is None:
         quoted = f"{quoted} {observation_part('answer_not_ready')}".lstrip()
     where = where_it_is(rules, state, quoted)
     if misfit is not None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from rlm_integrations.core.loop.lexing import without_strings
 from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.core.parsed_python import parsed
 from rlm_integrations.core.prompts.texts import observation_part
 from rlm_integrations.core.wording import one_line, plural
@@ -36,6 +37,8 @@ _NAME_ALONE = re.compile(
 )
 _WORD = re.compile(r"\w++")
 _DIGITS, _SEPARATOR = re.compile(r"\d{2,}+"), re.compile(r"(?<=\d)[.,'’\u00a0\u202f](?=\d)")
+_FIGURE_ALONE = re.compile(r"(?<![0-9A-Za-z_])\d{2,}+(?![A-Za-z_])")
+"""No part of the tag of a fence."""
 _SHOWN_CHARS = 80
 
 
@@ -48,10 +51,12 @@ class _Answer(NamedTuple):
     """Those that it uses."""
 
 
-def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str], *, first: bool = False) -> str | None:
+def doubt_of(
+    blocks: Sequence[str], done: StepDone, variables: Collection[str], *, shown: Messages | None = None
+) -> str | None:
     """Why the answer that these blocks set is hardly meant, in words for the root LM; None where it may be.
 
-    `first`: whether no code has run before, so that nothing of what it says can come from there.
+    `shown`: what the root LM has seen if no code has run before; else None, for a figure may come from there.
     """
     if len(blocks) > 1:
         answers = [_answer_of(block) for block in blocks[:_MOST_BLOCKS]]
@@ -60,7 +65,7 @@ def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str], 
             return observation_part("answer_of_several", blocks=plural(len(setting), "block"))
         if setting and setting[0] and not done.output.empty and _is_blind(blocks, setting[0]):
             return observation_part("answer_unseen")
-    elif first and blocks and _has_unseen_figures(done) and _is_blind_in_itself(blocks[0]):
+    elif shown is not None and blocks and _is_blind_in_itself(blocks[0]) and _has_unseen_figures(done, shown):
         return observation_part("answer_unseen")
     if (named := named_variable(done.answer.content, blocks, variables)) is not None:
         return observation_part("answer_named", named=named)
@@ -145,15 +150,17 @@ def _is_blind(blocks: Sequence[str], at: int) -> bool:
     return any(_prints(_body(block) or []) for block in blocks[:at])
 
 
-def _has_unseen_figures(done: StepDone) -> bool:
-    """Whether a figure in the answer stands nowhere in what was printed beside it, as far as that is all there.
+def _has_unseen_figures(done: StepDone, shown: Messages) -> bool:
+    """Whether a figure in the answer stands nowhere in what was printed beside it, as far as that is all there, nor in
+    what was shown before, such as the question.
 
     One of a single digit may be the number of anything.
     """
-    if done.output.cut_chars or len(done.answer.content) > _MOST_CHARS:
+    if done.output.cut_chars or max(len(done.answer.content), shown.chars) > _MOST_CHARS:
         return False
-    printed = _figures(done.output.head + done.output.tail)
-    return not _figures(done.answer.content) <= printed
+    unseen = _figures(done.answer.content) - _figures(done.output.head + done.output.tail)
+    words = [_SEPARATOR.sub("", message.content) for message in shown] if unseen else []
+    return not unseen <= {figure for text in words for figure in _FIGURE_ALONE.findall(text)}
 
 
 def _figures(text: str) -> set[str]:
@@ -171,8 +178,10 @@ def _is_blind_in_itself(block: str) -> bool:
                 pass
             case ast.Assign([ast.Subscript(ast.Name("answer"))] | [ast.Name("answer")], value):
                 blind = shown and _is_written_out(value)
-            case ast.Expr(ast.Call(ast.Name("print"), values)) if not all(map(_is_written_out, values)):
-                shown = True
+            case ast.Expr(ast.Call(ast.Name("print"), values)):
+                shown = shown or not all(map(_is_written_out, values))
+            case _ if any(isinstance(node, ast.Name) and node.id == "answer" for node in ast.walk(statement)):
+                blind = False  # what it does to the answer may come from the session
             case _:
                 pass
     return blind

@@ -27,16 +27,21 @@ _NO_OTHER = (
     r"|note|see|version|about)\b)"
 )
 _FEW_WORDS = re.compile(
-    rf"{_NO_OTHER}(?>(?:(?>(?:[^\W\d_]|['’-]){{1,20}}),?+ ){{1,3}})(?P<value>[^\s:：|][^:：\n]*+)"
-    r"|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}) ?+(?P<number>[-+−]?+\d[\d.,]*+)",
+    rf"{_NO_OTHER}(?P<words>(?>(?:(?>(?:[^\W\d_]|['’-]){{1,20}}),?+ ){{1,3}}))(?P<value>[^\s:：|][^:：\n]*+)",
     re.IGNORECASE,
 )
-"""Words that only lead up to a value, in whatever language: "no, 41", "eher 41". Some say where it stands."""
-_HEDGED = re.compile(
-    rf"{_NO_OTHER}(?>(?:(?=[^\W\dA-Z_])(?>(?:[^\W\d_]|['’-]){{1,20}}) ){{1,2}})(?P<value>[-+−]?+\d[\d.,'’]*+)"
-    r"|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}) ?+(?P<number>[-+−]?+\d[\d.,]*+)"
+"""Words that only lead up to a value, in whatever language: "Das ist eher neutral". Some say where it stands."""
+_NUMBER_BEHIND = re.compile(
+    r"(?P<words>(?>(?:(?>(?:[^\W\d_]|['’-]){1,20}),?+ ){1,3})|(?>(?:(?![A-Za-z])[^\W\d_]){1,4}))"
+    r"(?P<value>[-+−]?+\d[\d.,'’-]*+)"
 )
-"""The same beside a number: no noun, which may say what another number is of."""
+_DOUBT = re.compile(
+    r"\b(?:or|nor|oder|ou|o|eller|lub|или|maybe|perhaps|possibly|vielleicht|eventuell|evtl|peut-être|quizás?+|tal vez"
+    r"|forse|talvez|misschien|kanske|może|может|возможно|rather|eher|sondern|vielmehr|plutôt|más bien|piuttosto"
+    r"|скорее|liever|no|non|nein|nee|nej|нет|não|nie)\b|或|应该|應該|也许|也許|可能|または|あるいは|たぶん|いや|또는|아마",
+    re.IGNORECASE,
+)
+"""What of these words makes a number another value: else it may be that of a page, a year or whatever they name."""
 _ASIDE = re.compile(r"[^\W\d_]{1,20}+(?>(?: [^\W\d_]{1,20}+)?)[,，、]\s*+(?P<rest>\S[^\n]*+)")
 _LABELLED = re.compile(r"[^:：\n]{1,60}+[:：][\s*_]*+(?P<value>[^\n]++)")
 _SENTENCE = re.compile(r"(?=[^:：\n,，]*+[,，])(?>(?:\w++\W++){3})[^:：\n]*+[:：][\s*_]*+(?P<value>[^\n]++)")
@@ -71,38 +76,38 @@ def named_below(text: str) -> list[tuple[str, bool]]:
     return named if len(named) <= 2 * _MOST else named[:_MOST] + named[-_MOST:]
 
 
-def hinted_below(text: str, *, is_number: bool) -> list[str]:
-    """What else the lines may name, where nothing says that it is meant: by their form alone, in whatever language.
+def hinted_below(text: str, *, has_figures: bool) -> list[str]:
+    """What else the lines may name, where nothing says that it is meant: by their form, in whatever language.
 
-    `is_number`: whether the value is one. A label may be that of another number.
+    `has_figures`: whether the value is a number or a date. A label may be that of another, and a word before one too.
     """
     lines = [_BULLET.sub("", line, count=1).strip(_ENDS) for line in text.splitlines() if len(line) <= _LINE_CHARS]
     lines = [line for line in lines if line]
     if len(lines) > 2 * _MOST:
         lines = lines[:_MOST] + lines[-_MOST:]
-    return [each for line in lines for each in _hinted_in(line, is_number)]
+    return [each for line in lines for each in _hinted_in(line, has_figures)]
 
 
 def hedged(piece: str) -> str | None:
-    """The number that a piece of an explanation is, behind a word or two."""
-    return _value_of(_HEDGED.fullmatch(piece.strip()))
+    """The number that a piece of an explanation gives for another one, behind a word or two."""
+    found = _NUMBER_BEHIND.fullmatch(piece.strip())
+    if found is None or _DOUBT.search(found["words"]) is None:
+        return None
+    return found["value"].strip(_SIGNS)
 
 
-def _hinted_in(line: str, is_number: bool) -> Iterator[str]:
+def _hinted_in(line: str, has_figures: bool) -> Iterator[str]:
     aside = _ASIDE.fullmatch(line)
     pieces = [line] if aside is None else [line, aside["rest"]]
-    found = [_FEW_WORDS.fullmatch(piece) for piece in pieces]
-    found.append(_SENTENCE.fullmatch(line) if is_number else _LABELLED.fullmatch(line))
-    yield from filter(None, (*pieces, *map(_value_of, found)))
+    yield from pieces
+    if has_figures:
+        yield from filter(None, map(hedged, pieces))
+        found = [_SENTENCE.fullmatch(line)]
+    else:
+        found = [*map(_FEW_WORDS.fullmatch, pieces), _LABELLED.fullmatch(line)]
+    yield from (each["value"].strip(_SIGNS) for each in found if each is not None)
     if _TURN.match(line):
         yield line.rpartition(" ")[2]
-
-
-def _value_of(found: re.Match[str] | None) -> str | None:
-    if found is None:
-        return None
-    groups = found.groupdict()
-    return (groups["value"] or groups.get("number") or "").strip(_SIGNS)
 
 
 def _named_in(line: str) -> Iterator[tuple[str, bool]]:

@@ -9,7 +9,19 @@ from rlm_integrations.core.loop.state import Rules, State
 _MOST_CHARS = 300
 """A longer one says something of its own."""
 _NAME = r"answer(?:\[['\"]content['\"]\]|\.content\b)"
-_HELD = re.compile(rf"\A[\W_]{{0,10}}+{_NAME}|\b{_NAME}[\W_]{{0,10}}+\Z")
+_NAME_LAST = re.compile(rf"\b{_NAME}[\W_]{{0,10}}+\Z")
+_LEADS_THERE = re.compile(r"[^\n,;:=\d]{1,80}+")
+"""Before that name: without a sign or a figure, by which it would say the answer itself."""
+_ANSWER = re.compile(
+    r"\b(?:answer|result|draft|antwort|ergebnis|r[ée]ponse|respuesta|risposta|resposta|antwoord)\b|ответ|答案|回答|答え",
+    re.IGNORECASE,
+)
+_HOLDS_IT = re.compile(
+    rf"[\W_]{{0,10}}+{_NAME}[\W_]{{0,10}}+(?:holds|has|contains|is|stays|stands|remains)"
+    r"(?>(?: (?:it|the|my|answer|already|now|still|set|ready|final|complete|correct|right|unchanged|as it is"
+    r"|all of it))*)[\W_]*+",
+    re.IGNORECASE,
+)
 _DENIED = re.compile(r"\b(?:no|not|wrong|instead|nicht|kein|falsch)\b|n['’]t\b", re.IGNORECASE)
 """It may name the draft to say another answer."""
 _STANDS = re.compile(
@@ -22,6 +34,10 @@ _STANDS = re.compile(
     re.IGNORECASE,
 )
 """All of a reply that calls an answer right, and says none."""
+_JUDGES = re.compile(
+    r"\b(?:right|correct|final|complete|ready|unchanged|given|shown|written|above|below)\b", re.IGNORECASE
+)
+"""Where the question has such a word, it may be the answer: "left or right?"."""
 
 
 def draft_meant(rules: Rules, state: State, said: str) -> bool:
@@ -29,6 +45,12 @@ def draft_meant(rules: Rules, state: State, said: str) -> bool:
     draft = state.draft.strip()
     if not draft or len(said) > _MOST_CHARS or rules.misfit(draft, state.draft_is_json) is not None:
         return False
-    if _STANDS.fullmatch(said) is not None:
+    if any(re.search(rf"\b{word}\b", rules.question, re.IGNORECASE) for word in _JUDGES.findall(said)):
+        return False
+    if _STANDS.fullmatch(said) is not None or _HOLDS_IT.fullmatch(said) is not None:
         return True
-    return _HELD.search(said) is not None and _DENIED.search(said) is None and "answer[" not in rules.question
+    name = _NAME_LAST.search(said)
+    if name is None or _DENIED.search(said) is not None or "answer[" in rules.question:
+        return False
+    leads = said[: name.start()]
+    return _LEADS_THERE.fullmatch(leads) is not None and _ANSWER.search(leads) is not None

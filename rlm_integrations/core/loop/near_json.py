@@ -49,9 +49,12 @@ _GOES_ON = re.compile(
 )
 """Right behind a value: there are more of them."""
 _LIST_GOES_ON = re.compile(
-    r"[ \t`]{0,9}+(?:[^\W\d_]{1,9}+[ \t]\d{1,9}+[ \t][^\W\d_]|[^\W\d_]{1,5}+\.?+[ \t]*+(?:$|[)\]]))", re.MULTILINE
+    r"[ \t`]{0,9}+(?:(?![A-Z]|(?:in|on|at|from|of|as|by|out|over|across|for|with|to|aus|auf|von|en|sur|de|dans)\b)"
+    r"[^\W\d_]{1,9}+[ \t]\d{1,9}+[ \t][^\W\d_]|[^\W\d_]{1,5}+\.?+[ \t]*+(?:$|[)\]]))",
+    re.MULTILINE,
 )
-"""The same of a list, in whatever language: "und 12 weitere", "usw."."""
+"""The same of a list, in whatever language: "und 12 weitere", "usw."; no sentence of its own, and no words that say
+where the list stands."""
 _GAP = re.compile(r"[\[,]\s*+\"(?:\.\.\.|…|etc\.?+)\"\s*+[,\]]", re.IGNORECASE)
 _NUMBERS = re.compile(r"\[[\d\s,]++\]")
 _WORDS_FOLLOW = re.compile(r"[ \t]*+:?+[ \t]*+[^\W\d_]")

@@ -95,7 +95,8 @@ def _doubt(state: State, done: StepDone, variables: frozenset[str]) -> str | Non
     if blocks == state.doubted:
         return None
     taken_back = observation_part("answer_taken_back") if state.parsed.taken_back else None
-    return doubt_of(blocks, done, variables, first=state.variables is None) or taken_back
+    shown = state.quotable if state.variables is None else None
+    return doubt_of(blocks, done, variables, shown=shown) or taken_back
 
 
 def _observation(

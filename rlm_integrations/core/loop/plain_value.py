@@ -40,12 +40,15 @@ _EXPLAINS = re.compile(r"[,;.:!](?=[\s*_])|[，、；。：！]|\s?+[(（]|\s[-�
 _NUMBERS_GO_ON = re.compile(r"[\s*_]*+[$€£¥]?+[-+−]?+\d")
 _TURNS = r"but|however|wait|actually|although|though|yet|instead|rather|correct(?:ed|ion)"
 _WAVERS = re.compile(
-    rf"\b(?:{_TURNS}|if|unless|or|except|seem|seems|maybe|perhaps|possibly|possible|probably|likely|unlikely|think|guess"
+    rf"\b(?:{_TURNS}|if|unless|or|maybe|perhaps|possibly|possible|probably|think|guess"
     r"|believe|doubt|unsure|unclear"
     r"|uncertain|sure|certain|depend(?:s|ing)|might|let me|let['’]s|I['’]ll|I (?:will|need|must|should|have to))\b|\?",
     re.IGNORECASE,
 )
 """In a label or an explanation: another value may be meant, or is still to be found."""
+_WAVERING_LABEL = re.compile(r"\b(?:likely|unlikely|seems?+)\b", re.IGNORECASE)
+_EXCEPT = re.compile(r"\bexcept\b", re.IGNORECASE)
+"""Behind yes or no alone: of a choice it may say why."""
 _PIECES = re.compile(r"[.,;:!?](?!\S)|[，、；。：！？（）()\n]|\s[-–—]++\s|—")
 _FIRST_OF_SEVERAL = re.compile(
     r"\s*+(?>(?:(?:and|or|also|then|&)\b\s*+)?)(?P<words>(?>(?:(?!\b(?:and|or)\b|[&/])[^\n])*))", re.IGNORECASE
@@ -70,8 +73,12 @@ _TITLE = re.compile(r"(?:#{1,6}+ ++(?P<heading>[^\n]++)|(?P<words>[^\n\d]{1,80}+
 """A line that says what stands below it."""
 _MOST_TITLES = 3
 _SUM = re.compile(r"(?=[^=\n+*/×·÷−-]*+[+*/×·÷−-])[\d\s.,'’$€£()+\-−*/×·÷]++=[\s*_]*+")
-_SHORT_WORD = re.compile(r"[\s*_.!]*+(?>[A-Za-z\u00c0-\u04ff]{1,5}+|[^\W\d_]{1,3}+)[\s*_.!)）]*+")
-"""All of an explanation: yes or no, in whatever language."""
+_DENIED = re.compile(
+    r"[\s*_.!]*+(?:no|not|non|nein|nee|nej|nie|nem|não|ne|нет|не|否|不是?+|いいえ|아니요?+|false|wrong|falsch|faux|falso)"
+    r"[\s*_.!)）]*+",
+    re.IGNORECASE,
+)
+"""All of an explanation: of one of several choices it says that it is not the one."""
 _CURRENCY = (
     r"(?:[$€£¥₹₩₽₺฿]|(?:US|C|A)\$|[円元]"
     r"|\b(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|KRW|TRY|ZAR)\b)"
@@ -210,7 +217,7 @@ def _computed(words: str) -> str:
 
 def _is_no_label(words: str, read: Callable[[str], tuple[object] | None]) -> bool:
     """Whether words before a value do more than to say what it is of: they hold a value themselves, for instance."""
-    if _NO_LABEL.search(words) or _WAVERS.search(words) or read(words) is not None:
+    if any(each.search(words) for each in (_NO_LABEL, _WAVERS, _WAVERING_LABEL)) or read(words) is not None:
         return True
     words = words.strip(_MARKS)
     if " " in words or words.isascii():
@@ -235,7 +242,9 @@ def _explained(line: str) -> tuple[str, str]:
 
 
 def _wavers(why: str, found: tuple[object]) -> bool:
-    if isinstance(found[0], str) and _SHORT_WORD.fullmatch(why):
+    if isinstance(found[0], str) and _DENIED.fullmatch(why):
+        return True
+    if isinstance(found[0], bool) and _EXCEPT.search(why):
         return True
     return _WAVERS.search(why) is not None or (found[0] is None and any(map(str.isdigit, why)))
 
@@ -265,8 +274,7 @@ def _loosely_below(below: str, read: Callable[[str], tuple[object] | None]) -> I
 
 
 def _hinted(below: str, found: tuple[object]) -> list[str]:
-    is_number = hasattr(found[0], "as_integer_ratio") and not isinstance(found[0], bool)
-    return hinted_below(below, is_number=is_number)
+    return hinted_below(below, has_figures=str(found[0]).lstrip("-")[:1].isdigit())
 
 
 def _some_words(text: str) -> Iterator[str]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 SECOND_THOUGHTS = (
     r"(?:wait|hold on)\b(?=[,.:!…—–-]|$| (?:I|that|this|no)\b)",
+    # "wait" in other languages: not any word before a comma, for most lead up to more of an answer
+    r"(?:moment(?>(?: mal)?)|halt|warte|attend(?:s|ez)|un instant|un momento|esper[ae]|aspett[ai]|wacht|vänta|стоп"
+    r"|подожди(?>(?:те)?))\b(?=[,.!…—–])|(?:等等|等一下|慢着|(?>(?:ちょっと)?)待って)(?=[,.!…，。！、])",
     r"actually,?+ (?:no\b|wait\b|I (?:need|must|should|have to|was wrong|mis)"
     r"|(?:that|this|it)(?:['’]s| is| was) (?:wrong|not\b|incorrect|only the))",
     r"oops\b",
@@ -25,8 +28,9 @@ BELOW_A_VALUE = (
     r"wait\b(?! for\b| until\b)",
     r"actually[ ,:]",
     r"no, (?:it|that)\b",
-    r"(?!correct(?:ly|ed)\b)[ck]orr[ei][cçgkz]\w{2,9}+\b",  # in many languages
-    r"исправ\w|[更修訂]正",
+    r"correction\b",
+    r"(?:(?!correct(?:ly|ed|[oa]s?+)\b|korrekte)[ck]orr[ei][cçgkz]\w{2,9}+|исправ\w{1,9}+|[更修訂]正)"
+    r" ?+[:：,，—–-]",  # the same in many languages
     r"let me (?:re-?+(?:read|think|consider|check)|double)",
     r"i mean[ ,:]",
     r"sorry,",

@@ -64,11 +64,6 @@ _PUTS_OFF = re.compile(
     r"[^.!?\n]{0,200}+[.!?:…]*+\s*+\Z",
     re.IGNORECASE | re.MULTILINE,
 )
-_ASIDE = re.compile(
-    r"[\s*_>(]*+(?!(?i:so|no|thus|hence|therefore|here|also|overall|note|yes|then|now|in|as|however|\w{3,17}+(?<=ly)|thanks)\b)"
-    r"[^\W\d_]{1,15}+(?:, (?=[^\W\d_])(?![A-Z])|[，、]\s*+(?=\w)|…|\.\.\. )"
-)
-"""A word alone, and then words: how people of many countries begin to take back what they have just said."""
 _MARKS = " \t*`_#-+>"
 _LINE_CHARS, _MOST_ITEMS = 400, 50
 
@@ -85,7 +80,7 @@ def is_unsure(words: str, below: str) -> bool:
     condition = None if _CONCLUDES.search(said) else _CONDITION.search(said)
     if _GUESS.search(said) or (condition is not None and _FOLLOWS.search(said, condition.end())):
         return True
-    return _PUTS_OFF.search(below) is not None or _ASIDE.match(below.lstrip(")`.* \t")) is not None
+    return _PUTS_OFF.search(below) is not None
 
 
 def is_planned(line: str, above: str) -> bool:

@@ -39,6 +39,19 @@ def test_thoughts_between_such_tokens_are_taken_out(text: str) -> None:
     assert split_thoughts(text) == ("It is 42.", "hm")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<s>100</s> 80 USD",
+        "A user's turn begins with <｜User｜>, the model's with <｜Assistant｜>.",
+        "The tokens are `<｜User｜>` and `<｜Assistant｜>`.",
+        "| token | use |\n|---|---|\n|<｜User｜>| a turn |",
+    ],
+)
+def test_an_answer_that_has_such_tokens_is_left_as_it_is(text: str) -> None:
+    assert split_thoughts(text) == (text, "")
+
+
 def test_a_fence_that_shows_thoughts_is_part_of_the_answer() -> None:
     shown = "It is marked so:\n```html\n<think>\nhm\n</think>\n```\nThat is all."
     assert split_thoughts(shown) == (shown, "")

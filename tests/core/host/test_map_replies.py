@@ -161,6 +161,12 @@ async def test_numbers_will_not_do_for_many_items() -> None:
         ("For {a} it is Ann, for {b} it is Bo.", {0: "of its own", 1: "it is Bo."}),
         ("[{a}] as in [{b}]\n[{b}] Bo", {0: "of its own", 1: "Bo"}),
         ("[{a}] Ann; [{b}] Bo", {0: "Ann", 1: "Bo"}),
+        ("[{a}] Ann, [{b}] Bo", {0: "Ann", 1: "Bo"}),
+        ("[{a}] Ann • [{b}] Bo", {0: "Ann", 1: "Bo"}),
+        ("[{a}] Ann\t[{b}] Bo", {0: "Ann", 1: "Bo"}),
+        ("[{a}] Ann! [{b}] Bo!", {0: "Ann!", 1: "Bo!"}),
+        ("[{a}] 安。[{b}] 博。", {0: "安。", 1: "博。"}),
+        ("[{a}] Ann, and [{b}] Bo", {0: "of its own", 1: "Bo"}),
         ("[{a}] Ann. [{b}] Bo.", {0: "Ann.", 1: "Bo."}),
     ],
 )

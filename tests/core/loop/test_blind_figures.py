@@ -15,7 +15,7 @@ COUNT = "n = context.count(': open')"
 
 def asked(*codes: str) -> RLMResult[str]:
     with ScriptedModel([f"```repl\n{code}\n```" for code in codes]) as llm:
-        return RLMEngine(llm).run("How many are open?", LEDGER)
+        return RLMEngine(llm).run("How many are open, as in 1987?", LEDGER)
 
 
 @pytest.mark.parametrize("printed", ["n", "f'{n} open'", "len(context.splitlines()) // 3 + 1"])
@@ -38,11 +38,21 @@ def test_a_figure_beside_another_that_was_not_seen_yet_is_not_taken(printed: str
         (f"{COUNT}\nprint(n)\nFINAL(f'{{n}} of 2,000')", "667 of 2,000"),
         (f"{COUNT}\nprint(n)\nFINAL('Many are open.')", "Many are open."),
         (f"{COUNT}\nprint('step 1')\nFINAL('512')", "512"),
+        (f"{COUNT}\nprint(n)\nFINAL('In 1987 many were.')", "In 1987 many were."),
+        (
+            f"{COUNT}\nprint(n)\nanswer['content'] = 'In 512: '\nanswer['content'] += str(n)\nanswer['ready'] = True",
+            "In 512: 667",
+        ),
         ("answer['content'] = '512'\nprint(answer)\nanswer['ready'] = True", "512"),
     ],
 )
 def test_an_answer_that_what_was_printed_does_not_speak_against_is_taken(code: str, answer: str) -> None:
     assert asked(code).answer == answer
+
+
+def test_a_figure_of_what_the_root_lm_was_shown_at_first_is_taken() -> None:
+    code = f"{COUNT}\nprint(n)\nFINAL('There are {len(LEDGER):,} characters.')"
+    assert asked(code).answer == f"There are {len(LEDGER):,} characters."
 
 
 def test_a_figure_that_an_earlier_step_may_have_shown_is_taken() -> None:

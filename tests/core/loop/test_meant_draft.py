@@ -17,6 +17,8 @@ POINTS = [
     'The answer is already set in answer["content"].',
     "Die Antwort steht in `answer['content']`.",
     "answer['content'] holds it.",
+    "La réponse est dans answer['content'].",
+    "答案在 answer['content']。",
     "The answer at present is correct.",
     "Yes, the final answer stands as it is.",
     "I have already set the answer.",
@@ -27,6 +29,11 @@ SAYS = [
     "The answer is given in section 4: two wells.",
     "The answer above is wrong: there are three wells.",
     "I have set the table for three.",
+    "It is 3, as I now set in answer['content'].",
+    "answer['content']: three wells.",
+    "answer['content'] is three wells.",
+    "answer['content'] should be three wells.",
+    "Three wells, as the answer in answer['content']",
     "It is three, not what stands in answer['content'].",
     "I was wrong to put two into answer['content'] before; there are three wells on it.",
 ]
@@ -66,10 +73,19 @@ def test_where_nothing_is_set_they_are_an_answer_like_any_other(reply: str) -> N
         assert RLMEngine(llm).run("How many?", context=LONG).answer == reply
 
 
+@pytest.mark.parametrize("reply", ["The answer is right.", "The answer is given.", "answer['content'] is right."])
+def test_a_word_of_the_question_may_be_the_answer(reply: str) -> None:
+    with ScriptedModel([SET, reply, reply]) as llm:
+        assert RLMEngine(llm).run("Is the way left or right, given or not?", context=LONG).answer == reply
+
+
 def test_what_is_set_has_to_fit() -> None:
     typed, reply = rules(misfit=wants_json, typed=True), POINTS[0]
     _, action = on_reply(typed, state(draft="two", codeless=1), reply, OPEN)
     assert "does not fit the schema" in last_message(action)
+    assert NOT_READY not in last_message(action)
+    _, action = on_reply(typed, state(draft="two"), " ", OPEN)
+    assert NOT_READY not in last_message(action)
     _, action = on_reply(typed, state(draft="2", draft_is_json=True, codeless=1), reply, OPEN)
     assert action == Finish("2", "plain_reply", is_json=True)
 

@@ -13,6 +13,7 @@ from rlm_integrations.core.loop.second_thoughts import SECOND_THOUGHTS
 TAKES_BACK = [
     "Wait, 501.",
     "Hold on. One is missing.",
+    "Moment mal, 501.",
     "Actually, that is wrong.",
     "Oops: 501.",
     "Hmm.",
