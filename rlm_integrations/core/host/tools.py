@@ -13,6 +13,13 @@ from rlm_integrations.core.prompts.texts import ToolDescription
 from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.names import is_own_name
 
+_FUNCTIONS = (
+    "abs aiter all anext any ascii bin breakpoint callable chr compile delattr dir divmod eval exec format getattr globals "
+    "hasattr hash hex id input isinstance issubclass iter len locals max min next oct open ord pow print repr round "
+    "setattr sorted sum vars"
+)
+"""Python's own. Not asked of `builtins`: notebooks add theirs there, and others put one in the place of `print`."""
+
 
 @frozen
 class Tool:
@@ -48,8 +55,7 @@ def _taken(name: str) -> str | None:
         return "is a name of the REPL itself"
     if keyword.iskeyword(name):
         return "is a word of Python's grammar, which code cannot call"
-    known: object = getattr(builtins, name, None)
-    if inspect.isbuiltin(known) or inspect.isclass(known):  # and not what is added there: by site, or by a notebook
+    if name in _FUNCTIONS.split() or inspect.isclass(getattr(builtins, name, None)):
         return "is a name of Python itself, which the code of the root LM relies on"
     return None
 

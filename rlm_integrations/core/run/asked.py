@@ -32,8 +32,12 @@ async def with_names(context: object, question: str | Sequence[Message], message
     """
     if context is None or isinstance(context, (str, Corpus)) or not becomes_document(question, message_chars):
         return context
+    return await in_thread(_read, context)
+
+
+def _read(context: object) -> object:
     try:
-        return await in_thread(Corpus.of, context)
+        return Corpus.of(context)
     except InvalidArgumentError:
         raise
     except Exception as error:

@@ -117,8 +117,12 @@ async def read_off_loop(context: object, threads: RunThreads) -> Corpus:
         quick = len(context) <= LONG_TEXT_CHARS and not may_be_name(context)
     else:
         quick = context is None or (isinstance(context, Corpus) and is_studied(context))
+    return _read(context) if quick else await threads.run(_read, context)
+
+
+def _read(context: object) -> Corpus:
     with boundary("context"):
-        return read_context(context) if quick else await threads.run(read_context, context)
+        return read_context(context)
 
 
 def read_context(context: object) -> Corpus:
