@@ -14,9 +14,9 @@ from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.names import is_own_name
 
 _FUNCTIONS = (
-    "abs aiter all anext any ascii bin breakpoint callable chr compile delattr dir divmod eval exec format getattr globals "
-    "hasattr hash hex id input isinstance issubclass iter len locals max min next oct open ord pow print repr round "
-    "setattr sorted sum vars"
+    "abs aiter all anext any ascii bin breakpoint callable chr compile delattr dir divmod eval exec format getattr "
+    "globals hasattr hash hex id input isinstance issubclass iter len locals max min next oct open ord pow print repr "
+    "round setattr sorted sum vars"
 )
 """Python's own. Not asked of `builtins`: notebooks add theirs there, and others put one in the place of `print`."""
 
