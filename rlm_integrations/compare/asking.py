@@ -11,9 +11,10 @@ from rlm_integrations.compare.attempt import Round
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.end_together import side_by_side
 from rlm_integrations.core.calls.endings import unfinished
-from rlm_integrations.core.calls.model_calls import ModelCalls, Waiting
+from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.prices import PricesOption, Pricing, read_prices
+from rlm_integrations.core.calls.slots import Waiting
 from rlm_integrations.core.calls.token_counts import prompt_chars, silently_cut
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import LanguageModel, Message

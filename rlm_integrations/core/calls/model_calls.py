@@ -5,16 +5,15 @@ It gives a call its slot and its time, sends it, and spends what it cost.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.prices import unknown_cost
 from rlm_integrations.core.calls.reply_fields import as_text, without_calls
+from rlm_integrations.core.calls.slots import Slot, Slots, Waiting
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import with_estimates
@@ -38,64 +37,6 @@ class TooLongReplyError(ValueError):
         self.reply = Completion("", usage, completion.model, cached=completion.cached)
 
 
-STEP_OVER = "the step of this call is over; nothing was sent"
-
-
-class Waiting:
-    """Calls of one step of code that have no slot yet, and child RLMs. When the step ends they are given up."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._children: set[asyncio.Task[Any]] = set()
-        self.over = False
-        """Whether the step has ended: nothing is begun for it any more."""
-
-    def add_child(self, task: asyncio.Task[Any]) -> None:
-        """A child RLM, which is cancelled when the step ends, if it has not ended then."""
-        self._children.add(task)
-        task.add_done_callback(self._children.discard)
-
-    def give_up(self) -> None:
-        """The step has ended."""
-        self.over = True
-        for task in self._tasks | self._children:
-            task.cancel()
-
-    async def take(self, slots: asyncio.Semaphore) -> None:
-        """Take one of the slots, once there is one."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await slots.acquire()
-        finally:
-            self._tasks.discard(task)
-            del task  # or the error of one that is given up holds it, and it the error
-
-
-class Slot:
-    """One of `max_concurrency`, held while an `async with` lasts. A class: a generator would take thrice as long."""
-
-    def __init__(self, slots: asyncio.Semaphore, waiting: Waiting, check: Callable[[], None]) -> None:
-        self._slots, self._waiting, self._check = slots, waiting, check
-
-    async def __aenter__(self) -> None:
-        if self._slots.locked():
-            await self._waiting.take(self._slots)
-        else:
-            await self._slots.acquire()
-        try:
-            self._check()
-            if self._waiting.over:
-                raise BudgetError(STEP_OVER)
-        except BaseException:
-            self._slots.release()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._slots.release()
-
-
 class ModelCalls:
     """The calls of one run's whole tree, on the run's event loop."""
 
@@ -103,7 +44,7 @@ class ModelCalls:
         self.budget = budget
         self.last_call = False
         """Whether the run is in its last call, for which time was kept back."""
-        self._slots = asyncio.Semaphore(budget.limits.max_concurrency)
+        self._slots = Slots(budget.limits.max_concurrency)
         self._closed = False
 
     def close(self) -> None:

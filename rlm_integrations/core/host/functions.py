@@ -10,7 +10,8 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import BudgetError
-from rlm_integrations.core.calls.model_calls import STEP_OVER, ModelCalls
+from rlm_integrations.core.calls.model_calls import ModelCalls
+from rlm_integrations.core.calls.slots import STEP_OVER
 from rlm_integrations.core.host.answers import Refusal, RefusedCallError, Reply
 from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations

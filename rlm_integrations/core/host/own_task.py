@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.end_together import end_together
-from rlm_integrations.core.calls.model_calls import STEP_OVER
+from rlm_integrations.core.calls.slots import STEP_OVER
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import itertools
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.estimates import Estimates
-from rlm_integrations.core.calls.model_calls import STEP_OVER
+from rlm_integrations.core.calls.slots import STEP_OVER
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.trace.events import SubCallsReserved

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rlm_integrations.core.calls.model_calls import Waiting
+from rlm_integrations.core.calls.slots import Waiting
 from rlm_integrations.core.loop.happenings import FailedBatch
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.calls.kept_request import KeptRequest
-from rlm_integrations.core.calls.model_calls import Waiting
 from rlm_integrations.core.calls.reply_fields import as_text
+from rlm_integrations.core.calls.slots import Waiting
 from rlm_integrations.core.calls.tool_rounds import as_rounds
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import Question, read_question

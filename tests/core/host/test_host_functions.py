@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
-from rlm_integrations.core.calls.model_calls import ModelCalls, Waiting
+from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.slots import Waiting
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.part import origin_in

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
-from rlm_integrations.core.calls.model_calls import STEP_OVER, ModelCalls, Waiting
+from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.slots import STEP_OVER, Waiting
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.reservations import Reservations
