@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 
 _CONTRACT = ("open", "capabilities", "modules", "subset")
-_NO_MONTY = (
-    "sandbox: 'monty' is gone; pass sandbox='wasi' (pip install \"rlm-integrations[wasi]\"), Python in WebAssembly"
-)
-
 
 OR_AN_OBJECT = ", or an object that implements rlm_integrations.Sandbox"
 """What the names can be followed by, for whoever writes Python."""
@@ -42,8 +38,6 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
             return _wasi_sandbox()
         if sandbox == "unconfined":
             return _unconfined_sandbox()
-        if sandbox == "monty":
-            raise InvalidArgumentError(_NO_MONTY)
     missing = [name for name in _CONTRACT if not hasattr(sandbox, name)]
     if not missing and not isinstance(sandbox, str):
         return sandbox

@@ -72,14 +72,6 @@ def test_a_missing_extra_is_named(monkeypatch):
         resolve_sandbox("wasi")
 
 
-def test_a_sandbox_that_was_there_once_is_refused_with_what_to_pass_instead():
-    with pytest.raises(
-        InvalidArgumentError,
-        match=r"^sandbox: 'monty' is gone; pass sandbox='wasi' \(pip install \"rlm-integrations\[wasi\]\"\)",
-    ):
-        resolve_sandbox("monty")
-
-
 def test_unconfined_without_linux_is_refused(monkeypatch):
     monkeypatch.setattr("sys.platform", "win32")
     with pytest.raises(SandboxUnavailableError, match="needs Linux as well, and this is win32"):

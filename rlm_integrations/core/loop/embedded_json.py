@@ -27,15 +27,6 @@ class _Unnumbered(str):
 _decode = JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False).raw_decode  # only where it ends
 
 
-def embedded_json(text: str) -> list[str]:
-    """The outermost objects and arrays, and what else stands alone in a fence, each text once and in order.
-
-    Such a text may turn out to be no JSON. Linear in the text.
-    """
-    found = [text[start:end] for start, end in json_spans(text)]
-    return list(dict.fromkeys([*found, *fenced_words(text)]))
-
-
 def fenced_words(text: str) -> list[str]:
     """What stands in fences without a bracket that opens."""
     fenced = (part.strip() for part in _FENCE.split(text)[1::2])
@@ -43,7 +34,7 @@ def fenced_words(text: str) -> list[str]:
 
 
 def json_spans(text: str) -> list[tuple[int, int]]:
-    """Where the outermost objects and arrays begin and end."""
+    """Where the outermost objects and arrays begin and end. What stands there may turn out to be no JSON. Linear."""
     found: list[tuple[int, int]] = []
     unnumbered = _Unnumbered(text)
     place, left = 0, _READINGS * len(text)

@@ -84,6 +84,10 @@ def test_words_that_are_no_single_value_are_told_what_is_one(answer_type: Any, t
         lambda n: "x: " * (n // 3),
         lambda n: "5, so\n" + "6, so\n" * (n // 6),
         lambda n: "5, a" + "\nx: 5" * (n // 5),
+        lambda n: "a:\n" * (n // 3),
+        lambda n: "5\n" + "no, " * (n // 4),
+        lambda n: "5, a" + f"\n{'答' * 50}：7" * (n // 53),
+        lambda n: "5, a" + f"\n{'b ' * 25}: 7" * (n // 54),
     ],
 )
 def test_a_value_is_looked_for_in_few_places_however_long_the_reply(text: Callable[[int], str]) -> None:

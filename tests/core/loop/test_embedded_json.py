@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm_integrations.core.loop import embedded_json as module
-from rlm_integrations.core.loop.embedded_json import embedded_json
+from rlm_integrations.core.loop.embedded_json import json_spans
 
 short = st.text(max_size=8)
 
@@ -26,7 +26,8 @@ short = st.text(max_size=8)
 def test_json_behind_words_without_brackets_is_found_whole(values: list[Any], words: str) -> None:
     before = words.replace("{", "").replace("[", "")
     dumped = json.dumps(values, ensure_ascii=False)
-    assert dumped in embedded_json(f"{before}{dumped} {before}")
+    text = f"{before}{dumped} {before}"
+    assert dumped in [text[start:end] for start, end in json_spans(text)]
 
 
 @pytest.mark.parametrize("piece", ["[", "{", '{"a": ', '["', '[1, {"a": [', '["\\"', "```\n", '{"a": 1} ', '"[', "[1,"])
@@ -52,7 +53,7 @@ def test_looking_for_json_among_words_takes_work_that_grows_with_the_text(piece:
         real = module._decode
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "_decode", decode)
-            embedded_json(text)
+            json_spans(text)
         return passed
 
     assert read(4_000) <= 6 * len(piece) * 4_000 + 1_000

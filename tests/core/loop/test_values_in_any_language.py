@@ -4,7 +4,6 @@ explain is taken at once. Both by the form of the reply, in typed answers and in
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from typing import Any, Literal
 
@@ -12,7 +11,6 @@ import pytest
 
 from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.loop.answer_type import AnswerType
-from rlm_integrations.core.loop.plain_value import value_among
 
 Sentiment = Literal["positive", "negative", "neutral"]
 Letter = Literal["A", "B", "C"]
@@ -190,24 +188,3 @@ def test_a_date_has_one_form_whatever_forms_python_knows(written: str) -> None:
 
 def test_a_list_that_code_made_may_have_an_ellipsis_as_an_item() -> None:
     assert AnswerType(list[str]).read('["a", "..."]', True) == ["a", "..."]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        lambda n: "a:\n" * (n // 3),
-        lambda n: "5\n" + "no, " * (n // 4),
-        lambda n: "5, a" + f"\n{'答' * 50}：7" * (n // 53),
-        lambda n: "5, a" + f"\n{'b ' * 25}: 7" * (n // 54),
-    ],
-)
-def test_titles_and_asides_are_looked_for_in_few_places(text: Callable[[int], str]) -> None:
-    looks = 0
-
-    def read(words: str) -> tuple[object] | None:
-        nonlocal looks
-        looks += 1
-        return (words,) if words == "5" else None
-
-    value_among(text(100_000), read)
-    assert 0 < looks < 2_000
